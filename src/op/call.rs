@@ -1,0 +1,32 @@
+//! Operations that are answered at once and never block.
+
+use std::os::fd::RawFd;
+
+use crate::sys::SockAddr;
+
+/// A control call on a descriptor; the result is the syscall's own.
+#[derive(Debug)]
+pub(crate) enum Call<'a> {
+    /// `socket(2)` with `SOCK_CLOEXEC | SOCK_NONBLOCK`: the new descriptor.
+    Socket { domain: i32, kind: i32, protocol: i32 },
+    /// `bind(2)`.
+    Bind { fd: RawFd, address: &'a SockAddr },
+    /// `listen(2)`.
+    Listen { fd: RawFd, backlog: i32 },
+    /// `setsockopt(2)`.
+    SetOption { fd: RawFd, level: i32, name: i32, value: &'a [u8] },
+    /// `getsockopt(2)`: the length of the value.
+    GetOption { fd: RawFd, level: i32, name: i32, value: &'a mut [u8] },
+    /// `getsockname(2)`.
+    LocalAddr { fd: RawFd, address: &'a mut SockAddr },
+    /// `getpeername(2)`.
+    PeerAddr { fd: RawFd, address: &'a mut SockAddr },
+    /// `shutdown(2)`. Only a user's `shutdown` or `write_eof` asks for it, never a close.
+    Shutdown { fd: RawFd, how: i32 },
+    /// `accept4(2)` of what already waits in the backlog; `EAGAIN` when nothing does.
+    AcceptNow { fd: RawFd },
+    /// Sets or clears `O_NONBLOCK`.
+    SetNonblocking { fd: RawFd, on: bool },
+    /// Cuts a duplicate (`F_DUPFD_CLOEXEC`): the new descriptor.
+    Duplicate { fd: RawFd },
+}
