@@ -1,0 +1,21 @@
+//! Memory that the kernel may touch.
+//!
+//! All of it comes from [`memory::allocate`] or from the pool's one mapping, so that a test twin can
+//! guard it. A shard has one [`Pool`]: a fixed ring of buffers that receives fill, and beside it heap
+//! pieces, both behind [`Lease`]s and both counted in one budget of bytes.
+//!
+//! ```text
+//!              ┌────────── Pool ──────────┐
+//!   driver ◄── │ free ring buffers        │ ◄── the last Lease of a buffer is dropped
+//!     │        └──────────────────────────┘
+//!     └─ completion names a buffer ──► Pool::lease ──► Lease (to an inbox, a user, an outbox)
+//!                                      few left: copied to the heap, the buffer goes back at once
+//! ```
+
+mod lease;
+pub(crate) mod memory;
+mod pool;
+
+pub use lease::Lease;
+pub(crate) use memory::Block;
+pub(crate) use pool::Pool;

@@ -1,0 +1,122 @@
+//! Socket addresses as the kernel writes them.
+//!
+//! Only libc's `sockaddr_*` and explicit lengths; no assumption about the layout of std's types.
+#![expect(unsafe_code, reason = "reads a sockaddr by its family, after a length check")]
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::{fmt, io, mem};
+
+/// A `sockaddr_storage` and the length that is in use.
+#[derive(Clone, Copy)]
+pub(crate) struct SockAddr {
+    storage: libc::sockaddr_storage,
+    len: libc::socklen_t,
+}
+
+impl SockAddr {
+    /// Room for any address, none in it yet.
+    pub(crate) fn empty() -> Self {
+        // SAFETY: a sockaddr_storage is plain integers; all zeroes is AF_UNSPEC.
+        Self { storage: unsafe { mem::zeroed() }, len: 0 }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
+        (&raw const self.storage).cast()
+    }
+
+    pub(crate) fn len(&self) -> libc::socklen_t {
+        self.len
+    }
+
+    /// Where a syscall may write an address, and its length (all of the storage before the call).
+    pub(super) fn as_out(&mut self) -> (*mut libc::sockaddr, *mut libc::socklen_t) {
+        self.len = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        ((&raw mut self.storage).cast(), &raw mut self.len)
+    }
+
+    /// The address, if it is one of the internet's.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` for other families and for lengths too short for their family.
+    pub(crate) fn to_inet(self) -> io::Result<SocketAddr> {
+        let family = i32::from(self.storage.ss_family);
+        let len = self.len as usize;
+        if family == libc::AF_INET && len >= mem::size_of::<libc::sockaddr_in>() {
+            // SAFETY: the family says sockaddr_in, the length covers it, and the storage is larger
+            // and stricter aligned than any sockaddr.
+            let v4 = unsafe { &*(&raw const self.storage).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+            Ok(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
+        } else if family == libc::AF_INET6 && len >= mem::size_of::<libc::sockaddr_in6>() {
+            // SAFETY: as above, for sockaddr_in6.
+            let v6 = unsafe { &*(&raw const self.storage).cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            let port = u16::from_be(v6.sin6_port);
+            Ok(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("not an internet address: family {family}, {len} bytes"),
+            ))
+        }
+    }
+}
+
+impl From<SocketAddr> for SockAddr {
+    fn from(address: SocketAddr) -> Self {
+        let mut this = Self::empty();
+        match address {
+            SocketAddr::V4(address) => {
+                // SAFETY: the storage is larger and stricter aligned than a sockaddr_in, all of
+                // whose bit patterns are valid.
+                let v4 = unsafe { &mut *(&raw mut this.storage).cast::<libc::sockaddr_in>() };
+                v4.sin_family = libc::AF_INET as libc::sa_family_t;
+                v4.sin_port = address.port().to_be();
+                v4.sin_addr.s_addr = u32::from(*address.ip()).to_be();
+                this.len = mem::size_of::<libc::sockaddr_in>() as libc::socklen_t;
+            }
+            SocketAddr::V6(address) => {
+                // SAFETY: as above, for a sockaddr_in6.
+                let v6 = unsafe { &mut *(&raw mut this.storage).cast::<libc::sockaddr_in6>() };
+                v6.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                v6.sin6_port = address.port().to_be();
+                v6.sin6_flowinfo = address.flowinfo();
+                v6.sin6_addr.s6_addr = address.ip().octets();
+                v6.sin6_scope_id = address.scope_id();
+                this.len = mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+            }
+        }
+        this
+    }
+}
+
+impl fmt::Debug for SockAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_inet() {
+            Ok(address) => address.fmt(f),
+            Err(_) => write!(f, "SockAddr(family {})", self.storage.ss_family),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_the_round_trip() {
+        for text in ["127.0.0.1:80", "0.0.0.0:0", "[::1]:65535", "[fe80::1%7]:9"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(SockAddr::from(address).to_inet().unwrap(), address);
+        }
+    }
+
+    #[test]
+    fn a_short_or_foreign_address_is_an_error() {
+        assert!(SockAddr::empty().to_inet().is_err());
+        let mut short = SockAddr::from("127.0.0.1:80".parse::<SocketAddr>().unwrap());
+        short.len = 3;
+        assert!(short.to_inet().is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! Descriptor and file syscalls.
+#![expect(unsafe_code, reason = "pread(2), openat(2), fcntl(2), poll(2) and their kin")]
+
+use std::io;
+use std::os::fd::RawFd;
+
+use super::{check, check_len, count};
+
+/// `close(2)`. Whatever it answers, the descriptor is gone.
+pub(crate) fn close(fd: RawFd) -> io::Result<i32> {
+    count::one();
+    // SAFETY: one integer; the caller owns the descriptor.
+    check(unsafe { libc::close(fd) })
+}
+
+/// Sets or clears `O_NONBLOCK`.
+pub(crate) fn set_nonblocking(fd: RawFd, on: bool) -> io::Result<i32> {
+    count::one();
+    // SAFETY: F_GETFL takes no argument.
+    let old = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    let new = if on { old | libc::O_NONBLOCK } else { old & !libc::O_NONBLOCK };
+    if new == old {
+        return Ok(0);
+    }
+    count::one();
+    // SAFETY: F_SETFL takes an integer.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, new) })
+}
+
+/// A duplicate, close-on-exec.
+pub(crate) fn duplicate(fd: RawFd) -> io::Result<RawFd> {
+    count::one();
+    // SAFETY: F_DUPFD_CLOEXEC takes an integer.
+    check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })
+}
+
+/// `openat(2)` from the working directory, close-on-exec.
+///
+/// # Safety
+///
+/// `path` is a C string.
+pub(crate) unsafe fn open(
+    path: *const libc::c_char,
+    flags: i32,
+    mode: u32,
+) -> io::Result<RawFd> {
+    count::one();
+    // SAFETY: passed on to the caller.
+    check(unsafe { libc::openat(libc::AT_FDCWD, path, flags | libc::O_CLOEXEC, mode) })
+}
+
+/// `pread(2)`, or `read(2)` where `offset` is `None`.
+///
+/// # Safety
+///
+/// `ptr` is writable for `len` bytes.
+pub(crate) unsafe fn read(
+    fd: RawFd,
+    ptr: *mut u8,
+    len: usize,
+    offset: Option<u64>,
+) -> io::Result<usize> {
+    count::one();
+    check_len(match offset {
+        // SAFETY: passed on to the caller.
+        Some(offset) => unsafe { libc::pread(fd, ptr.cast(), len, offset as libc::off_t) },
+        // SAFETY: passed on to the caller.
+        None => unsafe { libc::read(fd, ptr.cast(), len) },
+    })
+}
+
+/// `pwrite(2)`, or `write(2)` where `offset` is `None`.
+///
+/// # Safety
+///
+/// `ptr` is readable for `len` bytes.
+pub(crate) unsafe fn write(
+    fd: RawFd,
+    ptr: *const u8,
+    len: usize,
+    offset: Option<u64>,
+) -> io::Result<usize> {
+    count::one();
+    check_len(match offset {
+        // SAFETY: passed on to the caller.
+        Some(offset) => unsafe { libc::pwrite(fd, ptr.cast(), len, offset as libc::off_t) },
+        // SAFETY: passed on to the caller.
+        None => unsafe { libc::write(fd, ptr.cast(), len) },
+    })
+}
+
+/// `fsync(2)`, or `fdatasync(2)` where `data_only`.
+pub(crate) fn sync(fd: RawFd, data_only: bool) -> io::Result<i32> {
+    count::one();
+    // SAFETY: one integer.
+    check(unsafe { if data_only { libc::fdatasync(fd) } else { libc::fsync(fd) } })
+}
+
+/// `poll(2)` of one descriptor without waiting: what it shows, 0 for nothing.
+pub(crate) fn poll(fd: RawFd, events: u32) -> io::Result<u32> {
+    count::one();
+    let mut poll = libc::pollfd { fd, events: events as libc::c_short, revents: 0 };
+    // SAFETY: `poll` is one pollfd.
+    check(unsafe { libc::poll(&raw mut poll, 1, 0) })?;
+    Ok(u32::from(poll.revents as u16))
+}

@@ -1,0 +1,30 @@
+//! Every syscall that is not a [`Request`](crate::op::Request), as a thin safe function.
+//!
+//! Nothing here keeps state but [`count`], which counts what this thread asked of the kernel.
+
+pub(crate) mod affinity;
+mod addr;
+mod bell;
+pub(crate) mod count;
+pub(crate) mod epoll;
+pub(crate) mod file;
+pub(crate) mod fork;
+pub(crate) mod memory;
+pub(crate) mod socket;
+pub(crate) mod sync;
+pub(crate) mod uring;
+
+pub(crate) use addr::SockAddr;
+pub(crate) use bell::Bell;
+
+use std::io;
+
+/// Turns a libc return value of `-1` into the thread's `errno`.
+fn check(ret: i32) -> io::Result<i32> {
+    if ret == -1 { Err(io::Error::last_os_error()) } else { Ok(ret) }
+}
+
+/// [`check`] for calls that return a length.
+fn check_len(ret: isize) -> io::Result<usize> {
+    usize::try_from(ret).map_err(|_| io::Error::last_os_error())
+}

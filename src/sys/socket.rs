@@ -1,0 +1,136 @@
+//! Socket syscalls that answer at once.
+#![expect(unsafe_code, reason = "socket(2), bind(2), setsockopt(2) and their kin")]
+
+use std::io;
+use std::os::fd::RawFd;
+
+use super::{SockAddr, check, check_len, count};
+
+const NEW: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+
+/// `socket(2)`, close-on-exec and non-blocking.
+pub(crate) fn socket(domain: i32, kind: i32, protocol: i32) -> io::Result<RawFd> {
+    count::one();
+    // SAFETY: three integers.
+    check(unsafe { libc::socket(domain, kind | NEW, protocol) })
+}
+
+/// `socketpair(2)` of Unix stream sockets, close-on-exec and non-blocking.
+pub(crate) fn pair() -> io::Result<(RawFd, RawFd)> {
+    count::one();
+    let mut fds = [0; 2];
+    // SAFETY: `fds` is room for two descriptors.
+    let ret =
+        unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM | NEW, 0, fds.as_mut_ptr()) };
+    check(ret).map(|_| (fds[0], fds[1]))
+}
+
+/// `bind(2)`.
+pub(crate) fn bind(fd: RawFd, address: &SockAddr) -> io::Result<i32> {
+    count::one();
+    // SAFETY: the address is readable for its length.
+    check(unsafe { libc::bind(fd, address.as_ptr(), address.len()) })
+}
+
+/// `listen(2)`.
+pub(crate) fn listen(fd: RawFd, backlog: i32) -> io::Result<i32> {
+    count::one();
+    // SAFETY: two integers.
+    check(unsafe { libc::listen(fd, backlog) })
+}
+
+/// `connect(2)`.
+///
+/// # Safety
+///
+/// `address` is readable for `len` bytes.
+pub(crate) unsafe fn connect(
+    fd: RawFd,
+    address: *const libc::sockaddr,
+    len: u32,
+) -> io::Result<i32> {
+    count::one();
+    // SAFETY: passed on to the caller.
+    check(unsafe { libc::connect(fd, address, len) })
+}
+
+/// `accept4(2)`, close-on-exec and non-blocking, without the address.
+pub(crate) fn accept(fd: RawFd) -> io::Result<RawFd> {
+    count::one();
+    // SAFETY: null pointers say that no address is wanted.
+    check(unsafe { libc::accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), NEW) })
+}
+
+/// `getsockname(2)`.
+pub(crate) fn local_addr(fd: RawFd, address: &mut SockAddr) -> io::Result<i32> {
+    count::one();
+    let (storage, len) = address.as_out();
+    // SAFETY: `storage` has room for `*len` bytes.
+    check(unsafe { libc::getsockname(fd, storage, len) })
+}
+
+/// `getpeername(2)`.
+pub(crate) fn peer_addr(fd: RawFd, address: &mut SockAddr) -> io::Result<i32> {
+    count::one();
+    let (storage, len) = address.as_out();
+    // SAFETY: `storage` has room for `*len` bytes.
+    check(unsafe { libc::getpeername(fd, storage, len) })
+}
+
+/// `setsockopt(2)`.
+pub(crate) fn set_option(fd: RawFd, level: i32, name: i32, value: &[u8]) -> io::Result<i32> {
+    count::one();
+    // SAFETY: the value is readable for its length.
+    check(unsafe {
+        libc::setsockopt(fd, level, name, value.as_ptr().cast(), value.len() as libc::socklen_t)
+    })
+}
+
+/// `getsockopt(2)`: how many bytes it filled.
+pub(crate) fn option(fd: RawFd, level: i32, name: i32, value: &mut [u8]) -> io::Result<i32> {
+    count::one();
+    let mut len = value.len() as libc::socklen_t;
+    // SAFETY: the value is writable for `len` bytes.
+    check(unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &raw mut len) })?;
+    Ok(len as i32)
+}
+
+/// `shutdown(2)`.
+pub(crate) fn shutdown(fd: RawFd, how: i32) -> io::Result<i32> {
+    count::one();
+    // SAFETY: two integers.
+    check(unsafe { libc::shutdown(fd, how) })
+}
+
+/// `recv(2)`, never waiting.
+///
+/// # Safety
+///
+/// `ptr` is writable for `len` bytes.
+pub(crate) unsafe fn recv(fd: RawFd, ptr: *mut u8, len: usize) -> io::Result<usize> {
+    count::one();
+    // SAFETY: passed on to the caller.
+    check_len(unsafe { libc::recv(fd, ptr.cast(), len, libc::MSG_DONTWAIT) })
+}
+
+/// `send(2)`, never waiting and never raising SIGPIPE.
+///
+/// # Safety
+///
+/// `ptr` is readable for `len` bytes.
+pub(crate) unsafe fn send(fd: RawFd, ptr: *const u8, len: usize) -> io::Result<usize> {
+    count::one();
+    // SAFETY: passed on to the caller.
+    check_len(unsafe { libc::send(fd, ptr.cast(), len, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+}
+
+/// `sendmsg(2)`, never waiting and never raising SIGPIPE.
+///
+/// # Safety
+///
+/// `message` and everything it points to is readable.
+pub(crate) unsafe fn send_message(fd: RawFd, message: *const libc::msghdr) -> io::Result<usize> {
+    count::one();
+    // SAFETY: passed on to the caller.
+    check_len(unsafe { libc::sendmsg(fd, message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+}
