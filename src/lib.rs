@@ -1,5 +1,5 @@
 //! ringloop
 mod buf;
-mod driver;
 mod op;
 mod sys;
+pub mod task;

@@ -1,0 +1,48 @@
+//! The cooperative budget: how many ready results one poll of a task may take.
+//!
+//! A task whose inbox is never empty would otherwise never return Pending, and no timer would fire.
+//! Outside our own polls (under another executor) the budget has no end.
+
+use std::cell::Cell;
+use std::task::{Context, Poll};
+
+/// Ready results a poll.
+const BUDGET: u16 = 128;
+
+const UNLIMITED: u16 = u16::MAX;
+
+thread_local! {
+    static LEFT: Cell<u16> = const { Cell::new(UNLIMITED) };
+}
+
+/// Runs one poll of a task under a fresh budget.
+pub(super) fn with_budget<T>(poll: impl FnOnce() -> T) -> T {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            LEFT.set(UNLIMITED);
+        }
+    }
+    LEFT.set(BUDGET);
+    let _reset = Reset;
+    poll()
+}
+
+/// Pending, with the task queued again, when the budget is used up.
+///
+/// A leaf future asks before it looks for a result, and [`spend`]s when it found one.
+pub(crate) fn poll_proceed(cx: &Context<'_>) -> Poll<()> {
+    if LEFT.get() > 0 {
+        return Poll::Ready(());
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Counts one ready result.
+pub(crate) fn spend() {
+    let left = LEFT.get();
+    if left != UNLIMITED {
+        LEFT.set(left.saturating_sub(1));
+    }
+}

@@ -1,0 +1,230 @@
+//! One task: its future, then its output, in one allocation that the executor and the handle share.
+//!
+//! ```text
+//!            poll Pending
+//!           ┌───────────┐
+//!           ▼           │
+//!   new ► Idle ──────► Busy ──────► Done ──────► Taken
+//!           poll, end     ended        handle took the output
+//! ```
+//!
+//! *Busy* is set while user code — the future's poll or drop — runs; only the frame that set it may
+//! touch the stage then. Whoever else comes along finds Busy and leaves a wish: `cancelled`.
+#![expect(unsafe_code, reason = "polls a future in place, pinned by the Rc around it")]
+
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::budget::with_budget;
+use super::join::{JoinError, TaskId};
+use super::waker::Address;
+
+/// What the executor sees of a task.
+pub(super) trait Run {
+    /// Polls the future, or drops it if that was asked for. True: the task has ended.
+    fn run(&self, cx: &mut Context<'_>) -> bool;
+    /// Drops the future now, wherever it stands.
+    fn end(&self);
+    fn id(&self) -> TaskId;
+}
+
+/// What a handle sees of a task.
+pub(super) trait Join<T> {
+    fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>>;
+    fn cancel(&self);
+    fn is_finished(&self) -> bool;
+    fn id(&self) -> TaskId;
+    fn name(&self) -> Option<&str>;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Idle,
+    Busy,
+    Done,
+    Taken,
+}
+
+enum Stage<F: Future> {
+    Future(F),
+    Output(Result<F::Output, JoinError>),
+    Empty,
+}
+
+pub(super) struct TaskCell<F: Future> {
+    id: TaskId,
+    address: Address,
+    name: Option<Box<str>>,
+    spawned_at: &'static Location<'static>,
+    state: Cell<State>,
+    /// Set by a cancel; obeyed by the next `run`. Never set once the task is Done.
+    cancelled: Cell<bool>,
+    joiner: Cell<Option<Waker>>,
+    stage: UnsafeCell<Stage<F>>,
+}
+
+impl<F: Future> TaskCell<F> {
+    pub(super) fn new(
+        future: F,
+        id: TaskId,
+        address: Address,
+        name: Option<Box<str>>,
+        spawned_at: &'static Location<'static>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            id,
+            address,
+            name,
+            spawned_at,
+            state: Cell::new(State::Idle),
+            cancelled: Cell::new(false),
+            joiner: Cell::new(None),
+            stage: UnsafeCell::new(Stage::Future(future)),
+        })
+    }
+
+    /// Polls in place. The caller has set Busy.
+    fn poll_future(&self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: Busy is ours, so nobody else touches the stage. Nothing here unwinds past `run`,
+        // which then replaces the stage.
+        let stage = unsafe { &mut *self.stage.get() };
+        let Stage::Future(future) = stage else { unreachable!("an idle task has a future") };
+        // SAFETY: the cell is behind an Rc that nobody unwraps, so the future never moves: it is
+        // dropped in place when the stage is replaced.
+        unsafe { Pin::new_unchecked(future) }.poll(cx)
+    }
+
+    /// Drops the future and leaves the result; wakes the handle.
+    fn finish(&self, result: Result<F::Output, JoinError>) {
+        debug_assert_eq!(self.state.get(), State::Busy);
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: Busy is ours; the future is dropped in place, where it was pinned.
+            unsafe { *self.stage.get() = Stage::Empty };
+        }));
+        let result = match dropped {
+            Ok(()) => result,
+            // The stage is Empty although the drop unwound: the assignment writes all the same.
+            Err(payload) => {
+                quietly(|| drop(result));
+                Err(JoinError::panic(payload))
+            }
+        };
+        // SAFETY: Busy is ours, and Stage::Empty has no drop that could run user code.
+        unsafe { self.stage.get().write(Stage::Output(result)) };
+        self.state.set(State::Done);
+        if let Some(joiner) = self.joiner.take() {
+            quietly(|| joiner.wake());
+        }
+    }
+}
+
+impl<F: Future> Run for TaskCell<F> {
+    fn run(&self, cx: &mut Context<'_>) -> bool {
+        if self.state.get() != State::Idle {
+            return self.state.get() != State::Busy;
+        }
+        self.state.set(State::Busy);
+        if !self.cancelled.get() {
+            let polled = catch_unwind(AssertUnwindSafe(|| with_budget(|| self.poll_future(cx))));
+            match polled {
+                Ok(Poll::Ready(output)) => {
+                    self.finish(Ok(output));
+                    return true;
+                }
+                Err(payload) => {
+                    self.finish(Err(JoinError::panic(payload)));
+                    return true;
+                }
+                Ok(Poll::Pending) if !self.cancelled.get() => {
+                    self.state.set(State::Idle);
+                    return false;
+                }
+                Ok(Poll::Pending) => {}
+            }
+        }
+        self.finish(Err(JoinError::cancelled()));
+        true
+    }
+
+    fn end(&self) {
+        if self.state.get() == State::Idle {
+            self.state.set(State::Busy);
+            self.finish(Err(JoinError::cancelled()));
+        }
+    }
+
+    fn id(&self) -> TaskId {
+        self.id
+    }
+}
+
+impl<F: Future> Join<F::Output> for TaskCell<F> {
+    fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<F::Output, JoinError>> {
+        match self.state.get() {
+            State::Done => {
+                self.state.set(State::Taken);
+                // SAFETY: Done: the executor has let go of the stage, and this thread has nobody
+                // else in it.
+                let stage = unsafe { std::mem::replace(&mut *self.stage.get(), Stage::Empty) };
+                let Stage::Output(result) = stage else { unreachable!("Done means an output") };
+                Poll::Ready(result)
+            }
+            State::Taken => panic!("a JoinHandle was polled after it gave its result"),
+            State::Idle | State::Busy => {
+                let joiner = match self.joiner.take() {
+                    Some(joiner) if joiner.will_wake(cx.waker()) => joiner,
+                    _ => cx.waker().clone(),
+                };
+                self.joiner.set(Some(joiner));
+                Poll::Pending
+            }
+        }
+    }
+
+    fn cancel(&self) {
+        if matches!(self.state.get(), State::Idle | State::Busy) && !self.cancelled.replace(true) {
+            self.address.wake();
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.state.get(), State::Done | State::Taken)
+    }
+
+    fn id(&self) -> TaskId {
+        self.id
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+impl<F: Future> std::fmt::Debug for TaskCell<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskCell")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("spawned_at", &self.spawned_at)
+            .field("state", &self.state.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs user code whose panic has nobody to go to: the hook has printed it, the loop lives on.
+pub(super) fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        forget_panicking(payload);
+    }
+}
+
+/// Drops a payload; one whose own drop panics is leaked.
+fn forget_panicking(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}

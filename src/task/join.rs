@@ -1,0 +1,178 @@
+//! Waiting for a task's result.
+
+use std::any::Any;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::cell::Join;
+
+/// A task of this thread: await it for its result, drop it to let the task run on alone.
+///
+/// asyncio's `Task`. Dropping the handle detaches; it never cancels.
+///
+/// # Cancel safety
+///
+/// Polling by reference (`(&mut handle).await`) loses nothing when dropped: the result stays with
+/// the handle.
+///
+/// # Examples
+///
+/// ```
+/// ringloop::run(async {
+///     let task = ringloop::spawn(std::future::pending::<()>());
+///     task.cancel();
+///     assert!(task.await.unwrap_err().is_cancelled());
+/// });
+/// ```
+#[doc(alias = "Task")]
+pub struct JoinHandle<T> {
+    task: Rc<dyn Join<T>>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(super) fn new(task: Rc<dyn Join<T>>) -> Self {
+        Self { task }
+    }
+
+    /// Asks the task to end: its future is dropped in the loop's next turn, at whatever await it
+    /// stands, and the handle says `Cancelled`.
+    ///
+    /// A task that was never polled never runs. A result that is already there, or that comes out of
+    /// the poll that is under way, is kept. Doing it twice, or late, does nothing.
+    #[doc(alias = "abort")]
+    pub fn cancel(&self) {
+        self.task.cancel();
+    }
+
+    /// Whether the result is there.
+    #[doc(alias = "done")]
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// The task's number, never used twice in a runtime.
+    pub fn id(&self) -> TaskId {
+        self.task.id()
+    }
+
+    /// The task's name, if it was given one.
+    #[doc(alias = "get_name")]
+    pub fn name(&self) -> Option<&str> {
+        self.task.name()
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        std::task::ready!(super::poll_proceed(cx));
+        match self.task.poll_join(cx) {
+            Poll::Ready(result) => {
+                super::spend();
+                Poll::Ready(result)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// The number of a task, unique within its runtime.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub(super) u64);
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({})", self.0)
+    }
+}
+
+/// Why a task has no result: it was cancelled, or it panicked.
+pub struct JoinError(Why);
+
+enum Why {
+    Cancelled,
+    Panic(Box<dyn Any + Send>),
+}
+
+impl JoinError {
+    pub(super) fn cancelled() -> Self {
+        Self(Why::Cancelled)
+    }
+
+    pub(super) fn panic(payload: Box<dyn Any + Send>) -> Self {
+        Self(Why::Panic(payload))
+    }
+
+    /// Whether the task was cancelled, by its handle or by the end of its runtime.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0, Why::Cancelled)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Why::Panic(_))
+    }
+
+    /// The panic's payload, to look at or to resume.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, where the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
+        match self.0 {
+            Why::Panic(payload) => Ok(payload),
+            Why::Cancelled => Err(self),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Why::Cancelled => f.write_str("the task was cancelled"),
+            Why::Panic(payload) => {
+                let text = payload
+                    .downcast_ref::<&str>()
+                    .copied()
+                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+                match text {
+                    Some(text) => write!(f, "the task panicked: {text}"),
+                    None => f.write_str("the task panicked"),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl From<JoinError> for std::io::Error {
+    fn from(error: JoinError) -> Self {
+        Self::other(error.to_string())
+    }
+}

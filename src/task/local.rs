@@ -1,0 +1,126 @@
+//! The tasks of the runtime that runs on this thread right now.
+
+use std::cell::RefCell;
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::join::JoinHandle;
+use super::tasks::Tasks;
+use super::waker::Address;
+
+thread_local! {
+    static HERE: RefCell<Option<Rc<Tasks>>> = const { RefCell::new(None) };
+}
+
+/// While it lives, wakes and spawns of this thread go to its tasks.
+#[derive(Debug)]
+pub(crate) struct Entered(());
+
+impl Entered {
+    /// Enters. `None` when a runtime runs on this thread already.
+    pub(crate) fn new(tasks: &Rc<Tasks>) -> Option<Self> {
+        HERE.with_borrow_mut(|here| {
+            if here.is_some() {
+                return None;
+            }
+            *here = Some(tasks.clone());
+            Some(Self(()))
+        })
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Taken out first: dropping it may wake.
+        let tasks = HERE.try_with(|here| here.borrow_mut().take());
+        drop(tasks);
+    }
+}
+
+/// Wakes `address` if its home runs on this thread.
+pub(super) fn wake(address: Address) -> bool {
+    HERE.try_with(|here| match &*here.borrow() {
+        Some(tasks) if tasks.home_id() == address.home() => {
+            tasks.wake(address);
+            true
+        }
+        _ => false,
+    })
+    // In a thread's last moments nothing runs here any more.
+    .unwrap_or(false)
+}
+
+/// Runs `future` as a task of the current runtime, on this thread.
+///
+/// The task starts in the next turn of the loop and runs until it ends, is
+/// [cancelled](JoinHandle::cancel), or the runtime ends; dropping the handle detaches it. The future
+/// need not be `Send`: it never leaves this thread. See asyncio's [`create_task`].
+///
+/// [`create_task`]: https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
+///
+/// # Panics
+///
+/// Outside a runtime. While a runtime ends, the task is refused: its handle says `Cancelled`.
+///
+/// # Examples
+///
+/// ```
+/// ringloop::run(async {
+///     let task = ringloop::spawn(async { 6 * 7 });
+///     assert_eq!(task.await.unwrap(), 42);
+/// });
+/// ```
+#[doc(alias = "create_task")]
+#[doc(alias = "spawn_local")]
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+{
+    Spawn::new().spawn(future)
+}
+
+/// How to spawn a task: with a name.
+///
+/// # Examples
+///
+/// ```
+/// ringloop::run(async {
+///     let task = ringloop::task::Spawn::new().name("answer").spawn(async { 42 });
+///     assert_eq!(task.name(), Some("answer"));
+/// });
+/// ```
+#[derive(Debug, Default)]
+pub struct Spawn {
+    name: Option<Box<str>>,
+}
+
+impl Spawn {
+    /// A task without a name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the task, for people who look at it.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Runs `future` as a task of the current runtime; see [`spawn`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
+        let Some(tasks) = HERE.try_with(|here| here.borrow().clone()).ok().flatten() else {
+            panic!("no ringloop runtime runs on this thread: spawn within ringloop::run");
+        };
+        tasks.spawn(future, self.name, Location::caller())
+    }
+}

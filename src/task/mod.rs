@@ -1,0 +1,36 @@
+//! Tasks: a whole executor that has never heard of I/O.
+//!
+//! ```text
+//!   Waker = Address { home, generation, index }      no pointer, no count, nothing to dangle
+//!      │ wake
+//!      ├─ home is this thread's ──► Tasks::ready (a queue of addresses)
+//!      └─ another thread's ───────► that home's Mail: one bit a task, and the bell if it sleeps
+//!                                        │ collected once a turn
+//!   Tasks::run ◄─────────────────────────┘  polls what was ready when the turn began
+//! ```
+//!
+//! - [`Tasks`] owns the tasks of one thread: a slab of [`cell::TaskCell`]s behind `Rc<dyn Run>`.
+//! - A task's future, then its output, stand in one allocation that its [`JoinHandle`] shares.
+//! - Panics of a poll or of a drop stay in the task and come out of its `JoinHandle`.
+
+mod budget;
+mod cell;
+mod home;
+mod join;
+mod local;
+mod mail;
+mod remote;
+mod tasks;
+mod waker;
+mod yield_now;
+
+pub(crate) use budget::{poll_proceed, spend};
+pub(crate) use home::{Home, HomeRef};
+pub(crate) use local::Entered;
+pub(crate) use remote::remote;
+pub(crate) use tasks::{Ran, Tasks};
+
+pub use join::{JoinError, JoinHandle, TaskId};
+pub use local::{Spawn, spawn};
+pub use remote::RemoteJoinHandle;
+pub use yield_now::{YieldNow, yield_now};

@@ -1,0 +1,243 @@
+//! The tasks of one thread and the queue of those that are ready.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+use std::task::Context;
+
+use slab::Slab;
+
+use super::cell::{Run, TaskCell, quietly};
+use super::home::{Home, HomeRef, Tenancy};
+use super::join::{JoinHandle, TaskId};
+use super::mail::Letter;
+use super::waker::Address;
+use crate::sys::Bell;
+
+/// All tasks of one runtime.
+pub(crate) struct Tasks {
+    slab: RefCell<Slab<Entry>>,
+    /// Addresses to poll. A task stands here at most once.
+    ready: RefCell<VecDeque<Address>>,
+    root_queued: Cell<bool>,
+    next_id: Cell<u64>,
+    polls: Cell<u64>,
+    /// Set when the runtime ends: spawns are refused.
+    closed: Cell<bool>,
+    tenancy: Tenancy,
+}
+
+struct Entry {
+    task: Rc<dyn Run>,
+    generation: u32,
+    /// Set when its address enters `ready`, cleared when it leaves.
+    queued: bool,
+}
+
+/// What a [`Tasks::run`] came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ran {
+    /// All that was ready when it began has been polled.
+    All,
+    /// The root future has ended; the rest waits.
+    RootEnded,
+}
+
+impl Tasks {
+    /// An executor whose sleep `bell` ends.
+    pub(crate) fn new(bell: Bell) -> io::Result<Self> {
+        Ok(Self {
+            slab: RefCell::default(),
+            ready: RefCell::default(),
+            root_queued: Cell::new(false),
+            next_id: Cell::new(1),
+            polls: Cell::new(0),
+            closed: Cell::new(false),
+            tenancy: Tenancy::new(bell)?,
+        })
+    }
+
+    /// Makes a task of `future`; it is polled in the next turn.
+    pub(crate) fn spawn<F>(
+        &self,
+        future: F,
+        name: Option<Box<str>>,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
+        let id = TaskId(self.next_id.get());
+        self.next_id.set(id.0 + 1);
+        let generation = id.0 as u32 & Address::GENERATION_MASK;
+        let key = self.slab.borrow().vacant_key();
+        if self.closed.get() || key >= Address::ROOT as usize {
+            let task = TaskCell::new(future, id, self.root(), name, spawned_at);
+            task.end();
+            return JoinHandle::new(task);
+        }
+        let index = key as u32;
+        self.home().mail().make_room(index);
+        let address = Address::new(self.tenancy.id, generation, index);
+        let task = TaskCell::new(future, id, address, name, spawned_at);
+        let entry = Entry { task: task.clone(), generation, queued: true };
+        let inserted = self.slab.borrow_mut().insert(entry);
+        debug_assert_eq!(inserted, key);
+        self.ready.borrow_mut().push_back(address);
+        JoinHandle::new(task)
+    }
+
+    /// Polls what is ready now, at most `limit` tasks; newcomers wait for the next turn.
+    ///
+    /// `poll_root` polls the root future and says whether it has ended.
+    pub(crate) fn run(
+        &self,
+        limit: usize,
+        mut poll_root: impl FnMut(&mut Context<'_>) -> bool,
+    ) -> Ran {
+        let turn = self.ready.borrow().len().min(limit);
+        for _ in 0..turn {
+            let Some(address) = self.ready.borrow_mut().pop_front() else { break };
+            self.polls.set(self.polls.get() + 1);
+            let waker = address.waker();
+            let mut cx = Context::from_waker(&waker);
+            if address.index() == Address::ROOT {
+                self.root_queued.set(false);
+                if poll_root(&mut cx) {
+                    return Ran::RootEnded;
+                }
+            } else if let Some(task) = self.take_turn(address)
+                && task.run(&mut cx)
+            {
+                self.remove(address);
+                // The output of a detached task goes with it: user code.
+                quietly(|| drop(task));
+            }
+        }
+        Ran::All
+    }
+
+    /// Queues the root future.
+    pub(crate) fn wake_root(&self) {
+        self.wake(self.root());
+    }
+
+    /// Queues `address`, if it is there and not queued.
+    pub(super) fn wake(&self, address: Address) {
+        if address.index() == Address::ROOT {
+            if !self.root_queued.replace(true) {
+                self.ready.borrow_mut().push_back(address);
+            }
+        } else if let Some(entry) = self.slab.borrow_mut().get_mut(address.index() as usize)
+            && entry.generation == address.generation()
+            && !std::mem::replace(&mut entry.queued, true)
+        {
+            self.ready.borrow_mut().push_back(address);
+        }
+    }
+
+    /// Takes in what other threads left: wakes are queued, letters run.
+    pub(crate) fn collect_mail(&self) {
+        let mut letters: Vec<Letter> = Vec::new();
+        self.home().mail().collect(
+            |index| {
+                let generation = match self.slab.borrow().get(index as usize) {
+                    Some(entry) => entry.generation,
+                    None => 0,
+                };
+                self.wake(Address::new(self.tenancy.id, generation, index));
+            },
+            |letter| letters.push(letter),
+        );
+        for letter in letters {
+            quietly(letter);
+        }
+    }
+
+    /// Refuses spawns from now on.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+    }
+
+    /// Drops every task's future, in the order of spawning, with nothing borrowed.
+    pub(crate) fn end_all(&self) {
+        let mut tasks: Vec<(TaskId, Address)> = self
+            .slab
+            .borrow()
+            .iter()
+            .map(|(index, entry)| {
+                let address = Address::new(self.tenancy.id, entry.generation, index as u32);
+                (entry.task.id(), address)
+            })
+            .collect();
+        tasks.sort_unstable_by_key(|(id, _)| *id);
+        for (_, address) in tasks {
+            if let Some(task) = self.take_turn(address) {
+                task.end();
+                self.remove(address);
+                quietly(|| drop(task));
+            }
+        }
+        self.ready.borrow_mut().clear();
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.ready.borrow().is_empty()
+    }
+
+    /// Tasks that have not ended.
+    pub(crate) fn alive(&self) -> usize {
+        self.slab.borrow().len()
+    }
+
+    /// Tasks ever spawned.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.next_id.get() - 1
+    }
+
+    pub(crate) fn polls(&self) -> u64 {
+        self.polls.get()
+    }
+
+    pub(crate) fn home(&self) -> &'static Home {
+        self.tenancy.home.home()
+    }
+
+    pub(crate) fn home_ref(&self) -> HomeRef {
+        self.tenancy.home
+    }
+
+    pub(super) fn home_id(&self) -> u16 {
+        self.tenancy.id
+    }
+
+    fn root(&self) -> Address {
+        Address::new(self.tenancy.id, 0, Address::ROOT)
+    }
+
+    fn take_turn(&self, address: Address) -> Option<Rc<dyn Run>> {
+        let mut slab = self.slab.borrow_mut();
+        let entry = slab.get_mut(address.index() as usize)?;
+        if entry.generation != address.generation() {
+            return None;
+        }
+        entry.queued = false;
+        Some(entry.task.clone())
+    }
+
+    fn remove(&self, address: Address) {
+        let entry = self.slab.borrow_mut().remove(address.index() as usize);
+        debug_assert_eq!(entry.generation, address.generation());
+    }
+}
+
+impl std::fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tasks")
+            .field("alive", &self.alive())
+            .field("ready", &self.ready.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
