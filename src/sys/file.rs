@@ -2,9 +2,16 @@
 #![expect(unsafe_code, reason = "pread(2), openat(2), fcntl(2), poll(2) and their kin")]
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use super::{check, check_len, count};
+
+/// Takes ownership of a descriptor that a syscall has just made.
+pub(crate) fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: callers pass the fresh result of a syscall of this module's neighbours, or of a
+    // completion that made it; nobody else owns it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
 
 /// `close(2)`. Whatever it answers, the descriptor is gone.
 pub(crate) fn close(fd: RawFd) -> io::Result<i32> {

@@ -124,6 +124,12 @@ pub(crate) unsafe fn send(fd: RawFd, ptr: *const u8, len: usize) -> io::Result<u
     check_len(unsafe { libc::send(fd, ptr.cast(), len, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
 }
 
+/// [`send`] of a slice.
+pub(crate) fn send_slice(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: a slice is readable for its length.
+    unsafe { send(fd, bytes.as_ptr(), bytes.len()) }
+}
+
 /// `sendmsg(2)`, never waiting and never raising SIGPIPE.
 ///
 /// # Safety

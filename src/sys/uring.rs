@@ -13,13 +13,10 @@ use super::{check, count};
 pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;
 pub(crate) const ENTER_EXT_ARG: u32 = 1 << 3;
 pub(crate) const ENTER_REGISTERED_RING: u32 = 1 << 4;
-/// Linux 6.12, announced by [`FEAT_MIN_TIMEOUT`].
+/// Linux 6.12, announced together with MIN_TIMEOUT.
 pub(crate) const ENTER_ABS_TIMER: u32 = 1 << 5;
-/// Linux 6.15, announced by [`FEAT_NO_IOWAIT`].
+/// Linux 6.15, announced as a feature.
 pub(crate) const ENTER_NO_IOWAIT: u32 = 1 << 7;
-
-pub(crate) const FEAT_MIN_TIMEOUT: u32 = 1 << 15;
-pub(crate) const FEAT_NO_IOWAIT: u32 = 1 << 17;
 
 const REGISTER_RING_FDS: u32 = 20;
 

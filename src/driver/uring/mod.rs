@@ -1,0 +1,296 @@
+//! The io_uring driver.
+//!
+//! ```text
+//!   submit, cancel ──► SQ (overflow queue behind it) ──┐
+//!   pool's free buffers ──► provided ring ─────────────┤
+//!                                                      ▼
+//!                              one io_uring_enter: hand over, run task work, sleep
+//!                                                      │
+//!   done ◄── sweep: copy every CQE, publish the head ◄─┘
+//! ```
+//!
+//! The ring is made in the thread that runs it and entered by no other (`DEFER_TASKRUN`,
+//! `uring-sys-notes/defer-taskrun.md`).
+#![expect(unsafe_code, reason = "queues entries that point into memory of their owners")]
+
+mod encode;
+mod probe;
+mod provided;
+mod setup;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use io_uring::{IoUring, cqueue, squeue};
+
+use super::{Driver, Until, perform};
+use crate::buf::Pool;
+use crate::op::{Call, Completion, Flags, Request, Token};
+use crate::sys::uring::{
+    self as enter, ENTER_ABS_TIMER, ENTER_GETEVENTS, ENTER_NO_IOWAIT, ENTER_REGISTERED_RING,
+    Timespec,
+};
+use crate::sys::{Bell, uring};
+use provided::Provided;
+pub(super) use setup::Refused;
+
+/// The answers nobody waits for: cancels.
+const IGNORED: u64 = u64::MAX - 1;
+/// The poll of the bell.
+const BELL: u64 = u64::MAX;
+
+/// A turn that has nothing to hand over does not enter; every so many it does all the same.
+const ENTER_EVERY: u32 = 61;
+
+/// How often a sweep may find the kernel's overflow list filled again before the turn goes on.
+const FLUSHES: usize = 16;
+
+/// How long a kernel without memory for a request is left alone.
+const OUT_OF_MEMORY_PAUSE: Duration = Duration::from_millis(1);
+
+/// An io_uring, and what waits to get into it.
+pub(crate) struct Uring {
+    ring: IoUring,
+    /// What `io_uring_enter` takes: the registered index, or the descriptor.
+    handle: RawFd,
+    /// The flags of every enter.
+    flags: u32,
+    /// Entries that found the submission queue full, cancels among them, in order.
+    overflow: VecDeque<squeue::Entry>,
+    provided: Provided,
+    /// Whether the kernel ends a multishot receive at `Recv::total`.
+    totals: bool,
+    bell: Bell,
+    bell_armed: bool,
+    /// Whether the kernel keeps a poll armed after it fired.
+    bell_multi: bool,
+    /// Waits since the last enter.
+    skipped: u32,
+    /// One moment on both clocks: ours and the kernel's.
+    base: (Instant, Timespec),
+}
+
+impl Uring {
+    /// Sets up a ring on this thread and tries it out. The sentence says which ring it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: why there is none to be had, and whether epoll may be tried instead.
+    pub(super) fn new(pool: &Pool) -> Result<(Self, String), Refused> {
+        let (ring, rung) = setup::ring()?;
+        let fd = ring.as_raw_fd();
+        let (handle, registered) = match uring::register_ring_fd(fd) {
+            Ok(index) => (index, ENTER_REGISTERED_RING),
+            // Before 5.18, or no room: the descriptor does as well.
+            Err(_) => (fd, 0),
+        };
+        let mut flags = ENTER_GETEVENTS | registered;
+        if ring.params().is_feature_no_iowait() {
+            flags |= ENTER_NO_IOWAIT;
+        }
+        // Both came with Linux 6.12.
+        if ring.params().is_feature_min_timeout() {
+            flags |= ENTER_ABS_TIMER;
+        }
+        let now = Instant::now();
+        let mut this = Self {
+            handle,
+            flags,
+            overflow: VecDeque::new(),
+            provided: Provided::register(&ring, pool).map_err(Refused::io)?,
+            totals: false,
+            bell: Bell::new().map_err(Refused::io)?,
+            bell_armed: false,
+            bell_multi: true,
+            skipped: 0,
+            base: (now, uring::monotonic().map_err(Refused::io)?),
+            ring,
+        };
+        let caps = probe::probe(&mut this, pool)?;
+        this.totals = caps.totals;
+        let sentence = format!(
+            "uring: io_uring with {rung}{}",
+            if caps.totals { "" } else { ", without receive totals (before Linux 6.17)" }
+        );
+        Ok((this, sentence))
+    }
+
+    /// Whether `Recv::total` is obeyed; else a paused socket must receive one-shot.
+    pub(super) fn totals(&self) -> bool {
+        self.totals
+    }
+
+    fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: the request's owner keeps what the entry points to until the terminal completion:
+        // that is the contract of `Request`.
+        if !self.overflow.is_empty() || unsafe { self.ring.submission().push(&entry) }.is_err() {
+            self.overflow.push_back(entry);
+        }
+    }
+
+    /// Moves what overflowed into the queue, as far as there is room.
+    fn refill(&mut self) {
+        let mut queue = self.ring.submission();
+        while let Some(entry) = self.overflow.front() {
+            // SAFETY: as in `push`.
+            if unsafe { queue.push(entry) }.is_err() {
+                break;
+            }
+            self.overflow.pop_front();
+        }
+    }
+
+    fn arm_bell(&mut self) {
+        if !self.bell_armed {
+            self.bell_armed = true;
+            self.push(encode::bell(self.bell.as_raw_fd(), self.bell_multi).user_data(BELL));
+        }
+    }
+
+    /// Hands over the queue and sleeps as `until` says. At most one enter, unless the queue
+    /// overflowed or the kernel took only a part.
+    fn enter(&mut self, until: Until) -> io::Result<()> {
+        loop {
+            self.refill();
+            let pending = self.ring.completion().len() > 0;
+            let queue = self.ring.submission();
+            let to_submit = queue.len() as u32;
+            let behind = queue.taskrun() || queue.cq_overflow();
+            drop(queue);
+            let sleep = until != Until::Now && !pending && self.overflow.is_empty();
+            if to_submit == 0 && !sleep && !behind && self.skipped < ENTER_EVERY {
+                self.skipped += 1;
+                return Ok(());
+            }
+            self.skipped = 0;
+            let time = match until {
+                Until::Instant(instant) if sleep => Some(self.kernel_time(instant)),
+                _ => None,
+            };
+            match self.enter_once(to_submit, u32::from(sleep), time) {
+                // Everything is in: a queue that overflowed goes on with what is left of it.
+                Ok(n) if n == to_submit && self.overflow.is_empty() => return Ok(()),
+                Ok(0) if to_submit > 0 => return Ok(()),
+                Ok(_) => {}
+                Err(error) => {
+                    return match error.raw_os_error() {
+                        Some(libc::ETIME | libc::EINTR) => Ok(()),
+                        // The overflow list is full: sweep first, hand over in the next turn.
+                        Some(libc::EBUSY) => self.enter_once(0, 0, None).map(drop),
+                        // No memory for a request now. What is queued stays queued.
+                        Some(libc::EAGAIN | libc::ENOMEM) => self.pause(),
+                        _ => Err(error),
+                    };
+                }
+            }
+        }
+    }
+
+    fn enter_once(&self, to_submit: u32, want: u32, time: Option<Timespec>) -> io::Result<u32> {
+        // SAFETY: the handle is this ring's; what queued entries point to is kept by the contract of
+        // `Request`. The CQ head was published when the last sweep dropped its queue.
+        unsafe { enter::enter(self.handle, to_submit, want, self.flags, time) }
+    }
+
+    fn pause(&self) -> io::Result<()> {
+        let time = self.kernel_time(Instant::now() + OUT_OF_MEMORY_PAUSE);
+        match self.enter_once(0, 1, Some(time)) {
+            Err(e) if !matches!(e.raw_os_error(), Some(libc::ETIME | libc::EINTR)) => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// `instant` as the enter takes it: absolute where the kernel can, else what is left.
+    fn kernel_time(&self, instant: Instant) -> Timespec {
+        if self.flags & ENTER_ABS_TIMER == 0 {
+            let left = instant.saturating_duration_since(Instant::now());
+            return Timespec {
+                sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                nsec: i64::from(left.subsec_nanos()),
+            };
+        }
+        // The kernel's half of `base` was read last, so the sum is never early.
+        let (ours, theirs) = self.base;
+        let after = instant.saturating_duration_since(ours);
+        let nanos = theirs.nsec + i64::from(after.subsec_nanos());
+        let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
+        Timespec {
+            sec: theirs.sec.saturating_add(seconds).saturating_add(nanos / 1_000_000_000),
+            nsec: nanos % 1_000_000_000,
+        }
+    }
+
+    /// Copies every CQE and publishes the head.
+    fn sweep(&mut self, done: &mut Vec<Completion>) {
+        let mut rings = 0;
+        for cqe in self.ring.completion() {
+            match cqe.user_data() {
+                IGNORED => {}
+                BELL => {
+                    rings += 1;
+                    self.bell_armed = cqueue::more(cqe.flags());
+                    // Before 5.13 a multishot poll is a bad argument.
+                    self.bell_multi &= cqe.result() != -libc::EINVAL;
+                }
+                data => done.push(Completion {
+                    token: Token::from_user_data(data),
+                    result: cqe.result(),
+                    flags: Flags::from_cqe(cqe.flags()),
+                }),
+            }
+        }
+        if rings > 0 && !self.bell_multi {
+            // A one-shot poll would fire at once on a bell that still rings.
+            self.bell.hush();
+        }
+    }
+}
+
+impl Driver for Uring {
+    fn submit(&mut self, token: Token, request: Request) {
+        self.push(encode::entry(&request, self.totals).user_data(token.user_data()));
+    }
+
+    fn cancel(&mut self, token: Token) {
+        self.push(encode::cancel(token).user_data(IGNORED));
+    }
+
+    fn wait(&mut self, until: Until, pool: &Pool, done: &mut Vec<Completion>) -> io::Result<()> {
+        pool.collect();
+        self.provided.publish(pool);
+        self.arm_bell();
+        self.enter(until)?;
+        self.sweep(done);
+        for _ in 0..FLUSHES {
+            if !self.ring.submission().cq_overflow() {
+                break;
+            }
+            self.enter_once(0, 0, None)?;
+            self.sweep(done);
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
+        perform::call(call)
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+}
+
+impl std::fmt::Debug for Uring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Uring")
+            .field("fd", &self.ring.as_raw_fd())
+            .field("overflow", &self.overflow.len())
+            .finish_non_exhaustive()
+    }
+}

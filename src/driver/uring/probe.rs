@@ -1,0 +1,127 @@
+//! Trying a new ring out: what it says it can, and what it really does.
+
+use std::os::fd::AsRawFd;
+
+use io_uring::{Probe, opcode};
+
+use super::super::{Driver, Until};
+use super::{Refused, Uring, encode};
+use crate::buf::Pool;
+use crate::op::{Completion, Into, Request, Token};
+use crate::sys;
+
+/// What a kernel may lack and ringloop can do without.
+pub(super) struct Caps {
+    pub(super) totals: bool,
+}
+
+/// Operations without which there is no ring for us.
+const REQUIRED: [(u8, &str); 13] = [
+    (opcode::Nop::CODE, "NOP"),
+    (opcode::Read::CODE, "READ"),
+    (opcode::Write::CODE, "WRITE"),
+    (opcode::Recv::CODE, "RECV"),
+    (opcode::Send::CODE, "SEND"),
+    (opcode::SendMsg::CODE, "SENDMSG"),
+    (opcode::Accept::CODE, "ACCEPT"),
+    (opcode::Connect::CODE, "CONNECT"),
+    (opcode::Close::CODE, "CLOSE"),
+    (opcode::OpenAt::CODE, "OPENAT"),
+    (opcode::Fsync::CODE, "FSYNC"),
+    (opcode::PollAdd::CODE, "POLL_ADD"),
+    (opcode::AsyncCancel::CODE, "ASYNC_CANCEL"),
+];
+
+/// Bounded workers of the kernel's own pool for file I/O, and unbounded ones for the rest.
+const WORKERS: [u32; 2] = [8, 64];
+
+/// Asks for the operations, makes a round trip, and receives a byte by multishot.
+pub(super) fn probe(uring: &mut Uring, pool: &Pool) -> Result<Caps, Refused> {
+    let mut probe = Probe::new();
+    uring.ring.submitter().register_probe(&mut probe).map_err(Refused::io)?;
+    let missing: Vec<&str> = REQUIRED
+        .iter()
+        .filter(|(code, _)| !probe.is_supported(*code))
+        .map(|(_, name)| *name)
+        .collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        return Err(Refused::new(format!("this kernel's io_uring lacks {missing}")));
+    }
+    // Since 5.15; without it the kernel's own bounds hold.
+    let _ = uring.ring.submitter().register_iowq_max_workers(&mut WORKERS.clone());
+    round_trip(uring, pool)?;
+    let totals = match receive(uring, pool, true)? {
+        Received::Ended => true,
+        Received::Armed => false,
+        Received::Refused => match receive(uring, pool, false)? {
+            Received::Armed => false,
+            _ => {
+                return Err(Refused::new(
+                    "this kernel's io_uring has no multishot receive (Linux 6.0 has it)",
+                ));
+            }
+        },
+    };
+    Ok(Caps { totals })
+}
+
+fn round_trip(uring: &mut Uring, pool: &Pool) -> Result<(), Refused> {
+    let token = Token::new(0, 0);
+    uring.submit(token, Request::Nop);
+    match next(uring, pool)? {
+        Completion { token: answered, result: 0, .. } if answered == token => Ok(()),
+        other => Err(Refused::new(format!("io_uring answered a NOP with {}", other.result))),
+    }
+}
+
+/// What came of a multishot receive that two bytes were sent to.
+enum Received {
+    /// The bytes, and the end: it had a total of two.
+    Ended,
+    /// The bytes, and it goes on.
+    Armed,
+    /// `EINVAL`: the kernel does not know what we asked for.
+    Refused,
+}
+
+fn receive(uring: &mut Uring, pool: &Pool, total: bool) -> Result<Received, Refused> {
+    let (ours, theirs) = sys::socket::pair().map_err(Refused::io)?;
+    let (ours, theirs) = (sys::file::own(ours), sys::file::own(theirs));
+    let token = Token::new(1, 0);
+    let request = Request::Recv { fd: ours.as_raw_fd(), into: Into::Group, multi: true, total: 2 };
+    uring.push(encode::entry(&request, total).user_data(token.user_data()));
+    sys::socket::send_slice(theirs.as_raw_fd(), b"ok").map_err(Refused::io)?;
+    let first = next(uring, pool)?;
+    if first.result == -libc::EINVAL {
+        return Ok(Received::Refused);
+    }
+    let bytes = first.flags.buffer().and_then(|id| pool.lease(id, first.result.max(0) as u32));
+    if bytes.is_none_or(|bytes| bytes[..] != *b"ok") {
+        return Err(Refused::new(format!(
+            "io_uring's multishot receive does not work here (it answered {})",
+            first.result
+        )));
+    }
+    if !first.flags.more() {
+        return Ok(if total { Received::Ended } else { Received::Refused });
+    }
+    // End it: the peer goes, and the receive sees EOF.
+    drop(theirs);
+    while next(uring, pool)?.flags.more() {}
+    Ok(Received::Armed)
+}
+
+/// The next completion.
+fn next(uring: &mut Uring, pool: &Pool) -> Result<Completion, Refused> {
+    let mut done = Vec::new();
+    // A ring that works answers within one wait; one that does not must not hang us.
+    for _ in 0..1000 {
+        let until = Until::Instant(uring.now() + std::time::Duration::from_millis(10));
+        uring.wait(until, pool, &mut done).map_err(Refused::io)?;
+        if let Some(completion) = done.pop() {
+            return Ok(completion);
+        }
+    }
+    Err(Refused::new("io_uring does not answer here"))
+}

@@ -1,0 +1,191 @@
+//! The setup ladder: the best ring that this kernel gives.
+//!
+//! `uring-sys-notes/setup-ladder.md`. Each rung falls to the next on `EINVAL`, sizes are halved on
+//! `ENOMEM`; anything that says "forbidden" or "not there" ends the climb at once.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use io_uring::{IoUring, Parameters};
+
+/// Why there is no ring.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The reason as a clause: "io_uring_setup is forbidden here (EPERM: …)".
+    pub(crate) reason: String,
+    /// False where epoll would fail as well, or where the cause should be seen (`EMFILE`).
+    pub(crate) fall_back: bool,
+    pub(crate) kind: io::ErrorKind,
+}
+
+impl Refused {
+    pub(super) fn new(reason: impl std::convert::Into<String>) -> Self {
+        Self { reason: reason.into(), fall_back: true, kind: io::ErrorKind::Unsupported }
+    }
+
+    /// What an error of set-up or registration means.
+    pub(super) fn io(error: io::Error) -> Self {
+        let kind = error.kind();
+        let (reason, fall_back) = match error.raw_os_error() {
+            Some(libc::EPERM) => (
+                "io_uring_setup is forbidden here (EPERM: seccomp profile or \
+                 kernel.io_uring_disabled)"
+                    .to_owned(),
+                true,
+            ),
+            Some(libc::EACCES) => (
+                "io_uring_setup is forbidden here (EACCES: a security module such as SELinux)"
+                    .to_owned(),
+                true,
+            ),
+            Some(libc::ENOSYS) => (
+                "io_uring does not exist here (ENOSYS: an old kernel, a sandbox, or a seccomp \
+                 profile)"
+                    .to_owned(),
+                true,
+            ),
+            Some(libc::ENOMEM) => (
+                "io_uring got no memory (ENOMEM: raise RLIMIT_MEMLOCK, 'ulimit -l', to 1 MiB or \
+                 more)"
+                    .to_owned(),
+                true,
+            ),
+            Some(libc::EINVAL) => {
+                ("this kernel's io_uring is too old (EINVAL: Linux 6.0 is needed)".to_owned(), true)
+            }
+            Some(libc::EMFILE | libc::ENFILE) => {
+                (format!("no descriptor is left for a ring ({error})"), false)
+            }
+            _ => (format!("io_uring cannot be set up ({error})"), true),
+        };
+        Self { reason, fall_back, kind }
+    }
+}
+
+/// One set of flags, best first.
+struct Rung {
+    name: &'static str,
+    single_issuer: bool,
+    defer_taskrun: bool,
+    coop_taskrun: bool,
+    submit_all: bool,
+    no_sqarray: bool,
+}
+
+const PLAIN: Rung = Rung {
+    name: "no set-up flags",
+    single_issuer: false,
+    defer_taskrun: false,
+    coop_taskrun: false,
+    submit_all: false,
+    no_sqarray: false,
+};
+
+const LADDER: [Rung; 6] = [
+    Rung {
+        name: "DEFER_TASKRUN and NO_SQARRAY",
+        single_issuer: true,
+        defer_taskrun: true,
+        submit_all: true,
+        no_sqarray: true,
+        ..PLAIN
+    },
+    Rung {
+        name: "DEFER_TASKRUN",
+        single_issuer: true,
+        defer_taskrun: true,
+        submit_all: true,
+        ..PLAIN
+    },
+    Rung {
+        name: "SINGLE_ISSUER and COOP_TASKRUN",
+        single_issuer: true,
+        coop_taskrun: true,
+        submit_all: true,
+        ..PLAIN
+    },
+    Rung { name: "COOP_TASKRUN", coop_taskrun: true, submit_all: true, ..PLAIN },
+    Rung { name: "SUBMIT_ALL", submit_all: true, ..PLAIN },
+    PLAIN,
+];
+
+/// The rung that was reached last: the next ring of this process starts there.
+static REACHED: AtomicUsize = AtomicUsize::new(0);
+
+const SQ_ENTRIES: u32 = 256;
+const CQ_ENTRIES: u32 = 4096;
+const SQ_LEAST: u32 = 32;
+const CQ_LEAST: u32 = 64;
+
+/// Climbs the ladder. Returns the ring and the name of its rung.
+pub(super) fn ring() -> Result<(IoUring, &'static str), Refused> {
+    let mut error = io::Error::from_raw_os_error(libc::EINVAL);
+    for (step, rung) in LADDER.iter().enumerate().skip(REACHED.load(Ordering::Relaxed)) {
+        match rung.build() {
+            Ok(ring) => {
+                let missing = missing(ring.params());
+                if !missing.is_empty() {
+                    return Err(Refused::new(format!(
+                        "this kernel's io_uring lacks {} (Linux 5.11 has them)",
+                        missing.join(", ")
+                    )));
+                }
+                REACHED.store(step, Ordering::Relaxed);
+                return Ok((ring, rung.name));
+            }
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => error = e,
+            Err(e) => return Err(Refused::io(e)),
+        }
+    }
+    Err(Refused::io(error))
+}
+
+/// The required features that the kernel did not announce.
+fn missing(p: &Parameters) -> Vec<&'static str> {
+    let features = [
+        (p.is_feature_nodrop(), "NODROP"),
+        (p.is_feature_submit_stable(), "SUBMIT_STABLE"),
+        (p.is_feature_rw_cur_pos(), "RW_CUR_POS"),
+        (p.is_feature_fast_poll(), "FAST_POLL"),
+        (p.is_feature_ext_arg(), "EXT_ARG"),
+    ];
+    features.iter().filter(|(there, _)| !there).map(|(_, name)| *name).collect()
+}
+
+impl Rung {
+    fn build(&self) -> io::Result<IoUring> {
+        let (mut sq, mut cq) = (SQ_ENTRIES, CQ_ENTRIES);
+        loop {
+            match self.build_sized(sq, cq) {
+                Err(e) if e.raw_os_error() == Some(libc::ENOMEM) && cq > CQ_LEAST => cq /= 2,
+                Err(e) if e.raw_os_error() == Some(libc::ENOMEM) && sq > SQ_LEAST => sq /= 2,
+                other => return other,
+            }
+            sq = sq.min(cq);
+        }
+    }
+
+    fn build_sized(&self, sq: u32, cq: u32) -> io::Result<IoUring> {
+        let mut builder = IoUring::builder();
+        builder.dontfork().setup_clamp().setup_cqsize(cq);
+        if self.submit_all {
+            builder.setup_submit_all();
+        }
+        if self.single_issuer {
+            builder.setup_single_issuer();
+        }
+        if self.defer_taskrun {
+            builder.setup_defer_taskrun();
+        }
+        if self.coop_taskrun {
+            builder.setup_coop_taskrun();
+        }
+        if self.defer_taskrun || self.coop_taskrun {
+            builder.setup_taskrun_flag();
+        }
+        if self.no_sqarray {
+            builder.setup_no_sqarray();
+        }
+        builder.build(sq)
+    }
+}
