@@ -1,0 +1,243 @@
+//! Making and driving a runtime.
+
+use std::io;
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::context::Entered;
+use super::core::{Core, Limits};
+use super::metrics::{self, Metrics};
+use super::shutdown;
+use crate::buf::Pool;
+use crate::driver::{Backend, BackendChoice, BackendInfo, Driver};
+use crate::sys;
+use crate::task::{Ran, Tasks};
+
+/// Runs `future` on a new runtime of this thread, to its end; asyncio's [`run`].
+///
+/// Tasks that still run then are dropped, outboxes are flushed. SIGINT is left alone. The backend is
+/// the best that this machine gives; `RINGLOOP_BACKEND` overrides it.
+///
+/// [`run`]: https://docs.python.org/3/library/asyncio-runner.html#asyncio.run
+///
+/// # Panics
+///
+/// If no backend can be made, or a runtime runs on this thread already. [`Builder`] is the form that
+/// gives errors.
+///
+/// # Examples
+///
+/// ```
+/// let answer = ringloop::run(async { 6 * 7 });
+/// assert_eq!(answer, 42);
+/// ```
+#[doc(alias = "asyncio.run")]
+#[doc(alias = "Runner")]
+pub fn run<F: Future>(future: F) -> F::Output {
+    match Builder::new().build() {
+        Ok(mut runtime) => runtime.block_on(future),
+        Err(error) => panic!("ringloop cannot run here: {error}"),
+    }
+}
+
+/// How to make a [`Runtime`].
+///
+/// # Examples
+///
+/// ```
+/// use ringloop::{BackendChoice, Builder};
+///
+/// let mut runtime = Builder::new().backend(BackendChoice::Epoll).build()?;
+/// println!("{}", runtime.backend());
+/// runtime.block_on(async { /* … */ });
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    backend: BackendChoice,
+    cpu: Option<usize>,
+    buffers: (u16, u32),
+    buffer_budget: u64,
+    limits: Limits,
+}
+
+impl Builder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            backend: BackendChoice::Auto,
+            cpu: None,
+            buffers: (128, 16 * 1024),
+            buffer_budget: 64 << 20,
+            limits: Limits { grace: Duration::from_secs(5), linger: Duration::from_secs(30) },
+        }
+    }
+
+    /// Which backend to use. `Auto`, the default, asks the environment variable `RINGLOOP_BACKEND`
+    /// (`auto`, `uring` or `epoll`), then takes io_uring where the kernel allows it, else epoll.
+    pub fn backend(&mut self, backend: BackendChoice) -> &mut Self {
+        self.backend = backend;
+        self
+    }
+
+    /// Pins the thread to one CPU when the runtime is built. By default it is not pinned.
+    pub fn cpu(&mut self, cpu: usize) -> &mut Self {
+        self.cpu = Some(cpu);
+        self
+    }
+
+    /// The ring of receive buffers: how many (a power of two from 2 to 32768; 128 by default) of how
+    /// many bytes each (from 256 to 1 MiB; 16 KiB by default).
+    pub fn buffers(&mut self, count: u16, size: u32) -> &mut Self {
+        self.buffers = (count, size);
+        self
+    }
+
+    /// How many bytes may stand behind received data (64 MiB by default). Above it a socket receives
+    /// only when its reader waits and has nothing.
+    pub fn buffer_budget(&mut self, bytes: u64) -> &mut Self {
+        self.buffer_budget = bytes;
+        self
+    }
+
+    /// How long the end of the runtime may take to send what streams had taken and to wait for the
+    /// kernel (5 s by default).
+    pub fn grace(&mut self, grace: Duration) -> &mut Self {
+        self.limits.grace = grace;
+        self
+    }
+
+    /// How long a dropped stream may take to send what it had taken (30 s by default).
+    pub fn linger(&mut self, linger: Duration) -> &mut Self {
+        self.limits.linger = linger;
+        self
+    }
+
+    /// Makes the runtime, on this thread, which alone can run it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for values out of range and for a CPU that is not allowed here; `Unsupported`,
+    /// with the reason in one sentence, where io_uring was asked for and is not to be had; what the
+    /// kernel says when descriptors or memory are short.
+    pub fn build(&self) -> io::Result<Runtime> {
+        let (count, size) = self.buffers;
+        if !count.is_power_of_two() || !(2..=32768).contains(&count) {
+            return Err(invalid(format!(
+                "Builder::buffers: the count must be a power of two from 2 to 32768, not {count}"
+            )));
+        }
+        if !(256..=1 << 20).contains(&size) {
+            return Err(invalid(format!(
+                "Builder::buffers: the size must be from 256 bytes to 1 MiB, not {size}"
+            )));
+        }
+        if let Some(cpu) = self.cpu {
+            sys::affinity::pin(cpu)?;
+        }
+        sys::fork::mark();
+        let pool = Pool::new(count, size, self.buffer_budget)?;
+        let (driver, info) = Backend::open(self.backend.or_environment()?, &pool)?;
+        let tasks = Rc::new(Tasks::new(driver.bell())?);
+        let core = Core::new(driver, tasks, pool, self.limits);
+        Ok(Runtime { core, info, not_send: PhantomData })
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+/// An event loop with its tasks, timers and I/O, bound to the thread that built it.
+///
+/// Dropping it ends it: tasks are dropped in the order of their spawning, outboxes are flushed, what
+/// is in flight is cancelled and awaited, all within the [grace](Builder::grace).
+#[derive(Debug)]
+pub struct Runtime {
+    core: Rc<Core>,
+    info: BackendInfo,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Runtime {
+    /// Runs `future` to its end, and with it all tasks. May be called again: tasks that have not
+    /// ended go on then.
+    ///
+    /// # Panics
+    ///
+    /// If a runtime runs on this thread already, or the kernel refuses to go on (then with its
+    /// error). A panic of `future` itself passes through.
+    #[doc(alias = "run_until_complete")]
+    pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let mut output = None;
+        self.drive(|cx| match future.as_mut().poll(cx) {
+            std::task::Poll::Ready(value) => {
+                output = Some(value);
+                true
+            }
+            std::task::Poll::Pending => false,
+        });
+        output.expect("the loop ends when the future has")
+    }
+
+    /// Runs tasks until [`Handle::stop`](super::Handle::stop).
+    ///
+    /// # Panics
+    ///
+    /// As [`block_on`](Self::block_on).
+    pub fn run_forever(&mut self) {
+        let core = self.core.clone();
+        self.drive(|cx| {
+            let stopped = core.take_stopped();
+            if !stopped {
+                // Only a stop ends it, and that comes by mail, which ends a sleep.
+                core.on_stop(cx.waker());
+            }
+            stopped
+        });
+    }
+
+    /// Which backend it is, and why.
+    pub fn backend(&self) -> &BackendInfo {
+        &self.info
+    }
+
+    /// What it has done so far.
+    pub fn metrics(&self) -> Metrics {
+        metrics::of(&self.core)
+    }
+
+    pub(super) fn core(&self) -> &Rc<Core> {
+        &self.core
+    }
+
+    /// Turns the loop until `poll` says that the root future has ended.
+    fn drive(&mut self, mut poll: impl FnMut(&mut std::task::Context<'_>) -> bool) {
+        let Some(_entered) = Entered::new(&self.core) else {
+            panic!("a ringloop runtime runs on this thread already: spawn a task instead");
+        };
+        self.core.tasks().wake_root();
+        loop {
+            match self.core.turn(None, &mut poll) {
+                Ok(Ran::All) => {}
+                Ok(Ran::RootEnded) => return,
+                Err(error) => panic!("the ringloop runtime cannot go on: {error}"),
+            }
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        shutdown::end(&self.core);
+    }
+}

@@ -1,0 +1,94 @@
+//! Reaching a runtime from other threads.
+
+use super::builder::Runtime;
+use super::context::current;
+use crate::task::{self, HomeRef, RemoteJoinHandle};
+
+/// Reaches a runtime from any thread. Cheap to copy; harmless once the runtime has ended.
+///
+/// asyncio's `call_soon_threadsafe` and `run_coroutine_threadsafe`.
+///
+/// # Examples
+///
+/// ```
+/// let mut runtime = ringloop::Builder::new().build()?;
+/// let handle = runtime.handle();
+/// let thread = std::thread::spawn(move || {
+///     let sum = handle.spawn(|| async { 1 + 2 }).join();
+///     handle.stop();
+///     sum
+/// });
+/// runtime.run_forever();
+/// assert_eq!(thread.join().unwrap().unwrap(), 3);
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "call_soon_threadsafe")]
+#[doc(alias = "run_coroutine_threadsafe")]
+#[derive(Clone, Debug)]
+pub struct Handle {
+    home: HomeRef,
+}
+
+impl Handle {
+    pub(super) fn new(home: HomeRef) -> Self {
+        Self { home }
+    }
+
+    /// The handle of the runtime that runs on this thread, if one does.
+    #[doc(alias = "get_running_loop")]
+    pub fn current() -> Option<Self> {
+        current().ok().map(|core| Self::new(core.tasks().home_ref()))
+    }
+
+    /// Runs `make` on the runtime's thread and its future as a task there.
+    ///
+    /// The closure travels, the future does not: it need not be `Send`. When the runtime ends first,
+    /// or has ended, the result is `Cancelled`.
+    pub fn spawn<M, F>(&self, make: M) -> RemoteJoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let (sender, handle) = task::remote();
+        let letter = Box::new(move || {
+            let task = task::spawn(async move { make().await });
+            // A second task carries the result, so that a panic of the first arrives too.
+            drop(task::spawn(async move { sender.send(task.await) }));
+        });
+        // A letter that comes back is dropped, and its sender says Cancelled.
+        drop(self.home.post(letter));
+        handle
+    }
+
+    /// Runs `callback` on the runtime's thread, soon, in order of posting.
+    ///
+    /// A panic in it is printed by the panic hook and goes no further.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has ended.
+    #[doc(alias = "call_soon_threadsafe")]
+    pub fn call_soon(&self, callback: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        self.home.post(Box::new(callback)).map_err(|_| super::core::ended())
+    }
+
+    /// Makes [`Runtime::run_forever`] return, now or, if it does not run, when it next begins.
+    ///
+    /// Does nothing once the runtime has ended.
+    pub fn stop(&self) {
+        let letter = Box::new(|| {
+            if let Ok(core) = current() {
+                core.stop();
+            }
+        });
+        drop(self.home.post(letter));
+    }
+}
+
+impl Runtime {
+    /// A handle for other threads.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.core().tasks().home_ref())
+    }
+}

@@ -1,0 +1,155 @@
+//! The slots of what is in flight: from a token to whoever waits.
+//!
+//! ```text
+//!   Waiting ──terminal──► Done ──taken by its future──► (free)
+//!      │ future dropped
+//!      ▼
+//!   Orphan ──terminal──► completed, its output dropped (free)
+//!   Sink, Detached ──terminal──► (free)
+//! ```
+//!
+//! Only a terminal completion, one without `F_MORE`, frees a slot or moves it to Done.
+
+use std::rc::Rc;
+use std::task::Waker;
+
+use slab::Slab;
+
+use super::sink::{Role, Sink};
+use crate::op::{Completion, Token};
+
+/// What is left of an operation whose future was dropped: it completes, and its output is dropped.
+pub(crate) trait Orphan {
+    fn complete(self: Box<Self>, completion: Completion);
+}
+
+/// Who waits for a request.
+pub(crate) enum Waiting {
+    /// A future.
+    Future(Waker),
+    /// A sink, in one of its roles.
+    Sink(Rc<dyn Sink>, Role),
+    /// Nobody.
+    Nobody,
+}
+
+enum State {
+    Waiting(Option<Waker>),
+    Done(Completion),
+    Orphan(Box<dyn Orphan>),
+    Sink(Rc<dyn Sink>, Role),
+    Detached,
+}
+
+struct Slot {
+    serial: u32,
+    state: State,
+}
+
+/// What a completion asks the core to do, with nothing borrowed.
+pub(super) enum Settled {
+    Nothing,
+    Wake(Waker),
+    Orphan(Box<dyn Orphan>),
+    Sink(Rc<dyn Sink>, Role),
+    /// Nobody has this token: a late or repeated completion.
+    Stray,
+}
+
+#[derive(Default)]
+pub(super) struct InFlight {
+    slots: Slab<Slot>,
+    serial: u32,
+}
+
+impl InFlight {
+    /// A token for a new request.
+    pub(super) fn insert(&mut self, waiting: Waiting) -> Token {
+        self.serial = self.serial.wrapping_add(1);
+        let state = match waiting {
+            Waiting::Future(waker) => State::Waiting(Some(waker)),
+            Waiting::Sink(sink, role) => State::Sink(sink, role),
+            Waiting::Nobody => State::Detached,
+        };
+        let index = self.slots.insert(Slot { serial: self.serial, state });
+        Token::new(index as u32, self.serial)
+    }
+
+    /// Takes a completion in.
+    pub(super) fn settle(&mut self, completion: Completion) -> Settled {
+        let index = completion.token.index() as usize;
+        let Some(slot) = self.slots.get_mut(index) else { return Settled::Stray };
+        if slot.serial != completion.token.serial() {
+            return Settled::Stray;
+        }
+        let last = !completion.flags.more();
+        match &mut slot.state {
+            State::Waiting(waker) if last => {
+                let waker = waker.take();
+                slot.state = State::Done(completion);
+                waker.map_or(Settled::Nothing, Settled::Wake)
+            }
+            State::Done(_) => Settled::Stray,
+            State::Sink(sink, role) if !last => Settled::Sink(sink.clone(), *role),
+            State::Waiting(_) | State::Orphan(_) | State::Detached if !last => Settled::Nothing,
+            _ => match self.slots.remove(index).state {
+                State::Sink(sink, role) => Settled::Sink(sink, role),
+                State::Orphan(orphan) => Settled::Orphan(orphan),
+                _ => Settled::Nothing,
+            },
+        }
+    }
+
+    /// The result for the future that waits; else its waker is kept.
+    pub(super) fn take(&mut self, token: Token, waker: &Waker) -> Option<Completion> {
+        let index = token.index() as usize;
+        let slot = self.slots.get_mut(index).expect("a future's slot lives until it is taken");
+        debug_assert_eq!(slot.serial, token.serial());
+        match &mut slot.state {
+            State::Done(completion) => {
+                let completion = *completion;
+                self.slots.remove(index);
+                Some(completion)
+            }
+            State::Waiting(old) => {
+                if !old.as_ref().is_some_and(|old| old.will_wake(waker)) {
+                    *old = Some(waker.clone());
+                }
+                None
+            }
+            _ => unreachable!("only a future's slot is taken"),
+        }
+    }
+
+    /// Leaves an operation to itself: its future was dropped. When it is done already, its result
+    /// comes back with it.
+    pub(super) fn orphan(
+        &mut self,
+        token: Token,
+        orphan: Box<dyn Orphan>,
+    ) -> Option<(Box<dyn Orphan>, Completion)> {
+        let index = token.index() as usize;
+        let slot = self.slots.get_mut(index).expect("a future's slot lives until it is taken");
+        debug_assert_eq!(slot.serial, token.serial());
+        if let State::Done(completion) = slot.state {
+            self.slots.remove(index);
+            return Some((orphan, completion));
+        }
+        slot.state = State::Orphan(orphan);
+        None
+    }
+
+    /// The tokens of everything that the driver still has.
+    pub(super) fn pending(&self) -> Vec<Token> {
+        self.slots
+            .iter()
+            .filter(|(_, slot)| !matches!(slot.state, State::Done(_)))
+            .map(|(index, slot)| Token::new(index as u32, slot.serial))
+            .collect()
+    }
+
+    /// How many requests the driver still has.
+    pub(super) fn len(&self) -> usize {
+        self.slots.iter().filter(|(_, slot)| !matches!(slot.state, State::Done(_))).count()
+    }
+}

@@ -1,0 +1,101 @@
+//! Numbers about a runtime.
+
+use std::cell::Cell;
+
+use super::context::current;
+use super::core::Core;
+use crate::sys;
+
+/// What a runtime has done since it was built. All counters but the last three only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Polls of tasks, the main future included.
+    pub polls: u64,
+    /// Completions that the driver delivered.
+    pub completions: u64,
+    /// Completions that belonged to nobody. More than 0 is a bug, of ours or of the kernel.
+    pub strays: u64,
+    /// System calls that the runtime's thread made through ringloop.
+    pub syscalls: u64,
+    /// Tasks ever spawned.
+    pub tasks_spawned: u64,
+    /// Tasks that have not ended.
+    pub tasks_alive: usize,
+    /// Operations in flight.
+    pub in_flight: usize,
+    /// Timers that are set.
+    pub timers: usize,
+    /// Bytes of memory behind received data that somebody holds.
+    pub buffered: u64,
+}
+
+/// The numbers of the current runtime.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// ringloop::run(async {
+///     assert_eq!(ringloop::metrics().strays, 0);
+/// });
+/// ```
+pub fn metrics() -> Metrics {
+    match current() {
+        Ok(core) => of(&core),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(super) fn of(core: &Core) -> Metrics {
+    let counters = core.counters();
+    Metrics {
+        turns: counters.turns.get(),
+        polls: core.tasks().polls(),
+        completions: counters.completions.get(),
+        strays: counters.strays.get(),
+        syscalls: sys::count::syscalls() - counters.syscalls_before,
+        tasks_spawned: core.tasks().spawned(),
+        tasks_alive: core.tasks().alive(),
+        in_flight: core.in_flight(),
+        timers: core.live_timers(),
+        buffered: core.pool().used(),
+    }
+}
+
+/// The counters behind [`Metrics`], written by the loop.
+#[derive(Debug)]
+pub(super) struct Counters {
+    turns: Cell<u64>,
+    completions: Cell<u64>,
+    strays: Cell<u64>,
+    syscalls_before: u64,
+}
+
+impl Counters {
+    pub(super) fn new() -> Self {
+        Self {
+            turns: Cell::new(0),
+            completions: Cell::new(0),
+            strays: Cell::new(0),
+            syscalls_before: sys::count::syscalls(),
+        }
+    }
+
+    pub(super) fn turn(&self) {
+        self.turns.set(self.turns.get() + 1);
+    }
+
+    pub(super) fn completed(&self, n: usize) {
+        self.completions.set(self.completions.get() + n as u64);
+    }
+
+    pub(super) fn stray(&self) {
+        self.strays.set(self.strays.get() + 1);
+    }
+}

@@ -1,0 +1,41 @@
+//! The runtime: the only place where tasks meet I/O.
+//!
+//! [`core::Core`] is what everything above holds on to: it owns the driver, the tasks, the slots of
+//! what is in flight, the timers and the pool, each behind its own short borrow. A [`Runtime`] drives
+//! it, turn by turn:
+//!
+//! ```text
+//!   run_ready   poll what was ready when the turn began
+//!   flush       sockets that gathered writes submit one send each
+//!   rearm       sockets that found no buffer receive again
+//!   wait        hand over, sleep: the only place where a thread sleeps
+//!   settle      every completion: token → slot → waker or sink; no user code
+//!   timers      wake what is due
+//!   mail        wakes and closures of other threads
+//! ```
+
+mod builder;
+mod context;
+mod core;
+mod fd;
+mod handle;
+mod inflight;
+mod metrics;
+mod op;
+mod shutdown;
+mod sink;
+mod submit;
+mod timers;
+
+pub(crate) use self::core::Core;
+pub(crate) use context::current;
+pub(crate) use fd::Fd;
+pub(crate) use inflight::Waiting;
+pub(crate) use op::{ConnectOp, Op};
+pub(crate) use sink::{Role, Sink, Wakes};
+pub(crate) use submit::Submit;
+pub(crate) use timers::Key as TimerKey;
+
+pub use builder::{Builder, Runtime, run};
+pub use handle::Handle;
+pub use metrics::{Metrics, metrics};

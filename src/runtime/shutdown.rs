@@ -1,0 +1,57 @@
+//! The end of a runtime.
+//!
+//! 1. Refuse spawns.
+//! 2. (Trip the root cancel token: comes with the token.)
+//! 3. Drop the tasks, in spawn order, nothing borrowed.
+//! 4. Flush outboxes, within the grace.
+//! 5. Cancel what is in flight and wait for the kernel, within the grace.
+//! 6. Leak what is in flight even then, count it, say so; never free it.
+
+use std::io;
+use std::rc::Rc;
+
+use super::context::Entered;
+use super::core::Core;
+
+/// Ends `core`'s runtime.
+pub(super) fn end(core: &Rc<Core>) {
+    if core.has_ended() {
+        return;
+    }
+    // Under another runtime of this thread (dropped within its `block_on`) ours is not current:
+    // then drops reach it by the handles they hold.
+    let entered = Entered::new(core);
+    core.tasks().close();
+    core.tasks().end_all();
+    let deadline = core.now() + core.limits().grace;
+    let flushed = turn_until(core, deadline, || core.unsent() == 0);
+    core.forget_waiting();
+    core.cancel_all();
+    let waited = flushed.and_then(|()| turn_until(core, deadline, || core.in_flight() == 0));
+    // A letter may have spawned; it was refused. Drops may have left more to wake: nobody is left.
+    let leaked = core.close();
+    drop(entered);
+    if std::env::var_os("RINGLOOP_DEBUG").is_some() {
+        if let Err(error) = waited {
+            eprintln!("ringloop: the runtime ended with an error of its driver: {error}");
+        }
+        if leaked > 0 {
+            eprintln!(
+                "ringloop: {leaked} operations did not end within the grace of {:?}; \
+                 their memory is kept for the kernel",
+                core.limits().grace
+            );
+        }
+    }
+}
+
+fn turn_until(
+    core: &Core,
+    deadline: std::time::Instant,
+    mut done: impl FnMut() -> bool,
+) -> io::Result<()> {
+    while !done() && core.now() < deadline {
+        core.turn(Some(deadline), |_| false)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The future of one operation.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::core::Core;
+use super::inflight::{Orphan, Waiting};
+use super::op::Op;
+use crate::op::{Completion, Token};
+use crate::task::{poll_proceed, spend};
+
+/// Submits its operation at the first poll and resolves with its outcome.
+///
+/// Dropped in flight, the operation goes on as an orphan: it is asked to end, and whatever comes of
+/// it is dropped. What the kernel may touch lives with the operation, so forgetting the future leaks
+/// and does not dangle.
+#[derive(Debug)]
+pub(crate) struct Submit<O: Op> {
+    core: Rc<Core>,
+    state: State<O>,
+}
+
+#[derive(Debug)]
+enum State<O> {
+    New(O),
+    InFlight(O, Token),
+    Done,
+}
+
+impl<O: Op> Submit<O> {
+    pub(crate) fn new(core: Rc<Core>, op: O) -> Self {
+        Self { core, state: State::New(op) }
+    }
+}
+
+// Nothing is pinned in place: what the kernel sees stands on the heap.
+impl<O: Op> Unpin for Submit<O> {}
+
+impl<O: Op> Future for Submit<O> {
+    type Output = io::Result<O::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        std::task::ready!(poll_proceed(cx));
+        let this = &mut *self;
+        match std::mem::replace(&mut this.state, State::Done) {
+            State::New(mut op) => {
+                let waiting = Waiting::Future(cx.waker().clone());
+                let token = this.core.submit(op.request(), waiting)?;
+                this.state = State::InFlight(op, token);
+                Poll::Pending
+            }
+            State::InFlight(op, token) => match this.core.take(token, cx.waker()) {
+                Some(completion) => {
+                    spend();
+                    Poll::Ready(op.complete(completion))
+                }
+                None if this.core.has_ended() => {
+                    this.state = State::InFlight(op, token);
+                    Poll::Ready(Err(super::core::ended()))
+                }
+                None => {
+                    this.state = State::InFlight(op, token);
+                    Poll::Pending
+                }
+            },
+            State::Done => panic!("an operation was polled after it ended"),
+        }
+    }
+}
+
+impl<O: Op> Drop for Submit<O> {
+    fn drop(&mut self) {
+        if let State::InFlight(op, token) = std::mem::replace(&mut self.state, State::Done) {
+            self.core.orphan(token, Box::new(Orphaned(op)));
+        }
+    }
+}
+
+struct Orphaned<O>(O);
+
+impl<O: Op> Orphan for Orphaned<O> {
+    fn complete(self: Box<Self>, completion: Completion) {
+        drop(self.0.complete(completion));
+    }
+}
