@@ -2,4 +2,5 @@
 mod buf;
 mod driver;
 mod op;
+mod runtime;
 mod sys;
