@@ -196,14 +196,7 @@ impl Runtime {
     /// As [`block_on`](Self::block_on).
     pub fn run_forever(&mut self) {
         let core = self.core.clone();
-        self.drive(|cx| {
-            let stopped = core.take_stopped();
-            if !stopped {
-                // Only a stop ends it, and that comes by mail, which ends a sleep.
-                core.on_stop(cx.waker());
-            }
-            stopped
-        });
+        self.drive(|_cx| core.take_stopped());
     }
 
     /// Which backend it is, and why.

@@ -241,6 +241,7 @@ impl Core {
 
     pub(super) fn stop(&self) {
         self.stopped.set(true);
+        self.tasks.wake_root();
     }
 
     pub(super) fn take_stopped(&self) -> bool {

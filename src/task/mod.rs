@@ -34,3 +34,8 @@ pub use join::{JoinError, JoinHandle, TaskId};
 pub use local::{Spawn, spawn};
 pub use remote::RemoteJoinHandle;
 pub use yield_now::{YieldNow, yield_now};
+
+/// Wakes whoever it is. A waker that is not ours may panic: the hook has printed it, the loop lives.
+pub(crate) fn wake(waker: std::task::Waker) {
+    cell::quietly(|| waker.wake());
+}
