@@ -121,6 +121,14 @@ impl Pool {
         Lease::first(NonNull::from(Box::leak(Box::new(Header::heap(block)))), self.0.clone(), len)
     }
 
+    /// The lease of the `len` bytes that a completion says are in `block`, which a receive was given.
+    pub(crate) fn adopt_filled(&self, mut block: Block, len: u32) -> Lease {
+        // SAFETY: the kernel wrote `len` bytes, if they fit at all; a completion that lies about it
+        // is stopped by `set_filled`'s assertion of the capacity.
+        unsafe { block.set_filled(len.min(block.capacity())) };
+        self.adopt(block)
+    }
+
     /// Whether fewer than a quarter of the ring's buffers are free.
     pub(crate) fn low(&self) -> bool {
         let count = self.0.headers.len() as u32;

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ pub(crate) struct Limits {
 /// Whom a timer tells.
 enum Alarm {
     Wake(Waker),
-    Sink(Rc<dyn Sink>),
+    Sink(Weak<dyn Sink>),
 }
 
 /// Vectors that every turn uses again.
@@ -174,7 +174,7 @@ impl Core {
     }
 
     /// Calls `sink.alarm` at `deadline`.
-    pub(crate) fn set_alarm(&self, deadline: Instant, sink: Rc<dyn Sink>) -> Key {
+    pub(crate) fn set_alarm(&self, deadline: Instant, sink: Weak<dyn Sink>) -> Key {
         self.timers.borrow_mut().insert(deadline, Alarm::Sink(sink))
     }
 
@@ -360,7 +360,11 @@ impl Core {
         for alarm in due.drain(..) {
             match alarm {
                 Alarm::Wake(waker) => wakes.push(waker),
-                Alarm::Sink(sink) => sink.alarm(&mut wakes),
+                Alarm::Sink(sink) => {
+                    if let Some(sink) = sink.upgrade() {
+                        sink.alarm(&mut wakes);
+                    }
+                }
             }
         }
         wake_all(&mut wakes);

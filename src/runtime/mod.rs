@@ -27,7 +27,7 @@ mod sink;
 mod submit;
 mod timers;
 
-pub(crate) use self::core::Core;
+pub(crate) use self::core::{Core, ended};
 pub(crate) use context::current;
 pub(crate) use fd::Fd;
 pub(crate) use inflight::Waiting;
