@@ -3,3 +3,4 @@ mod buf;
 mod driver;
 mod op;
 mod sys;
+mod worker;
