@@ -89,6 +89,48 @@ pub(crate) unsafe fn write(
     })
 }
 
+/// [`read`] that never waits, whatever the descriptor's flags: `EAGAIN` instead. `EOPNOTSUPP` where
+/// the kernel cannot promise that for this file.
+///
+/// # Safety
+///
+/// `ptr` is writable for `len` bytes.
+pub(crate) unsafe fn read_now(
+    fd: RawFd,
+    ptr: *mut u8,
+    len: usize,
+    offset: Option<u64>,
+) -> io::Result<usize> {
+    let slice = libc::iovec { iov_base: ptr.cast(), iov_len: len };
+    count::one();
+    // SAFETY: `slice` is one iovec; what it names is passed on to the caller.
+    check_len(unsafe { libc::preadv2(fd, &raw const slice, 1, at(offset), libc::RWF_NOWAIT) })
+}
+
+/// [`write`] that never waits, whatever the descriptor's flags: `EAGAIN` instead. `EOPNOTSUPP` where
+/// the kernel cannot promise that for this file.
+///
+/// # Safety
+///
+/// `ptr` is readable for `len` bytes.
+pub(crate) unsafe fn write_now(
+    fd: RawFd,
+    ptr: *const u8,
+    len: usize,
+    offset: Option<u64>,
+) -> io::Result<usize> {
+    let slice = libc::iovec { iov_base: ptr.cast_mut().cast(), iov_len: len };
+    count::one();
+    // SAFETY: `slice` is one iovec, which a write only reads; what it names is passed on to the
+    // caller.
+    check_len(unsafe { libc::pwritev2(fd, &raw const slice, 1, at(offset), libc::RWF_NOWAIT) })
+}
+
+/// How preadv2 and pwritev2 say "at the file's own position".
+fn at(offset: Option<u64>) -> libc::off_t {
+    offset.map_or(-1, |offset| offset as libc::off_t)
+}
+
 /// `fsync(2)`, or `fdatasync(2)` where `data_only`.
 pub(crate) fn sync(fd: RawFd, data_only: bool) -> io::Result<i32> {
     count::one();
