@@ -162,7 +162,8 @@ fn a_multishot_that_is_cancelled_amid_traffic_ends_once_and_loses_nothing() {
                 last = end;
             }
             let last = last.unwrap().result;
-            assert!(last >= 0 || last == -libc::ECANCELED, "{last}");
+            let ends = [-libc::ECANCELED, -libc::ENOBUFS];
+            assert!(last >= 0 || ends.contains(&last), "{last}");
         }
         assert!(got == sent);
         writer.join().unwrap();

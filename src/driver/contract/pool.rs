@@ -59,6 +59,10 @@ fn one_shot_into_the_pool_takes_one_buffer() {
     each(|rig| {
         let (fd, mut peer) = tcp_pair();
         let request = Request::Recv { fd, into: Into::Group, multi: false, total: 0 };
+        write_all(&mut peer, b"early");
+        let token = rig.submit(request);
+        let completion = rig.next(token);
+        assert_eq!(&rig.lease(completion)[..], b"early");
         let token = rig.submit(request);
         rig.rest();
         write_all(&mut peer, b"one");

@@ -35,8 +35,8 @@ pub(super) enum Progress {
     Ended,
     /// It waits for an edge.
     Waits,
-    /// The line's share is used up; there may be more at once.
-    Tired,
+    /// The line's share is spent; there may be more at once.
+    Spent,
 }
 
 /// Tries `active`, the first in its line, and takes what it does out of `share`.
@@ -114,7 +114,7 @@ fn receive(
             (false, false) => return Progress::Ended,
         }
     }
-    Progress::Tired
+    Progress::Spent
 }
 
 /// Whether a short read says that the socket is empty, so that bytes that come later make an edge.
@@ -134,5 +134,5 @@ fn accept(active: &mut Active, share: &mut u32, out: &mut Out<'_>) -> Progress {
             }
         }
     }
-    Progress::Tired
+    Progress::Spent
 }

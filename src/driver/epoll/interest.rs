@@ -3,11 +3,33 @@
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 
+use crate::op::Request;
+
 /// The half of a descriptor that a request works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Read,
     Write,
+}
+
+impl Side {
+    /// The side that a request works on. Polls work on neither, and the others on no side alone.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        match request {
+            Request::Read { .. } | Request::Recv { .. } | Request::Accept { .. } => {
+                Some(Self::Read)
+            }
+            Request::Write { .. }
+            | Request::Send { .. }
+            | Request::SendMsg { .. }
+            | Request::Connect { .. } => Some(Self::Write),
+            Request::Nop
+            | Request::Close { .. }
+            | Request::Open { .. }
+            | Request::Sync { .. }
+            | Request::Poll { .. } => None,
+        }
+    }
 }
 
 /// Interests by descriptor number.

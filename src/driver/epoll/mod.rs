@@ -19,17 +19,21 @@
 mod advance;
 mod interest;
 mod jobs;
+mod lines;
+mod look;
 mod slots;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
-use self::advance::{Out, Progress, SHARE, advance};
+use self::advance::Out;
 use self::interest::{Interests, Registration, Side};
 use self::jobs::Jobs;
+use self::look::Look;
 use self::slots::Slots;
 use super::perform::{self, Attempt, Operation};
 use super::{Driver, Until};
@@ -39,13 +43,6 @@ use crate::sys::sync::Arc;
 use crate::sys::{self, Bell};
 use crate::worker::Workers;
 
-/// Both sides, the peer's half-close and urgent data.
-const EVENTS: u32 =
-    (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET) as u32;
-/// Something may stand behind the last byte of a short read.
-const ENDED: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR | libc::EPOLLPRI) as u32;
-const READABLE: u32 = libc::EPOLLIN as u32 | ENDED;
-const WRITABLE: u32 = (libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR) as u32;
 /// The data of the bell's events; descriptors have it not, for they are not negative.
 const BELL: u64 = u64::MAX;
 
@@ -59,7 +56,7 @@ pub(crate) struct Epoll {
     slots: Slots,
     interests: Interests,
     /// Lines that used up their share and go on at the next wait.
-    carried: Vec<(RawFd, Side)>,
+    carried: VecDeque<(RawFd, Side)>,
     jobs: Jobs,
     look: Look,
     events: Box<[libc::epoll_event]>,
@@ -85,7 +82,7 @@ impl Epoll {
             asked: Vec::new(),
             slots: Slots::default(),
             interests: Interests::default(),
-            carried: Vec::new(),
+            carried: VecDeque::new(),
             look: Look::default(),
             events: vec![libc::epoll_event { events: 0, u64: 0 }; 256].into(),
         })
@@ -93,7 +90,8 @@ impl Epoll {
 
     /// Goes on with the lines that were carried over, then performs what was asked.
     fn perform_all(&mut self, out: &mut Out<'_>) {
-        for (fd, side) in std::mem::take(&mut self.carried) {
+        for _ in 0..self.carried.len() {
+            let Some((fd, side)) = self.carried.pop_front() else { break };
             self.interests.at(fd).line(side).carried = false;
             self.run(fd, side, out);
         }
@@ -120,47 +118,17 @@ impl Epoll {
                 self.start(slot, out);
             }
             Request::Poll { fd, .. } => self.poll(token, fd, request, out),
-            Request::Read { fd, .. } => self.line_up_file(token, fd, request, Side::Read, out),
-            Request::Write { fd, .. } => self.line_up_file(token, fd, request, Side::Write, out),
-            Request::Recv { fd, .. } | Request::Accept { fd, .. } => {
-                self.line_up(token, fd, request, Side::Read, out);
-            }
-            Request::Send { fd, .. }
+            // Only epoll knows whether a descriptor can be waited for, so it is asked before the
+            // first try: what it refuses is a file, and workers do that.
+            Request::Read { fd, .. } | Request::Write { fd, .. } => match self.register(fd) {
+                Ok(_) => self.line_up(token, fd, request, out),
+                Err(e) => out.last(token, perform::errno(e)),
+            },
+            Request::Recv { fd, .. }
+            | Request::Accept { fd, .. }
+            | Request::Send { fd, .. }
             | Request::SendMsg { fd, .. }
-            | Request::Connect { fd, .. } => {
-                self.line_up(token, fd, request, Side::Write, out);
-            }
-        }
-    }
-
-    fn line_up(
-        &mut self,
-        token: Token,
-        fd: RawFd,
-        request: Request,
-        side: Side,
-        out: &mut Out<'_>,
-    ) {
-        let slot = self.slots.insert(token, Operation::new(request));
-        let line = self.interests.at(fd).line(side);
-        line.waiting.push_back(slot);
-        if line.waiting.len() == 1 && !line.drained && !line.carried {
-            self.run(fd, side, out);
-        }
-    }
-
-    /// Only epoll knows whether a descriptor can be waited for, so it is asked before the first try.
-    fn line_up_file(
-        &mut self,
-        token: Token,
-        fd: RawFd,
-        request: Request,
-        side: Side,
-        out: &mut Out<'_>,
-    ) {
-        match self.register(fd) {
-            Ok(_) => self.line_up(token, fd, request, side, out),
-            Err(e) => out.last(token, perform::errno(e)),
+            | Request::Connect { fd, .. } => self.line_up(token, fd, request, out),
         }
     }
 
@@ -178,59 +146,6 @@ impl Epoll {
             Ok(_) => out.last(token, -libc::EPERM),
             Err(e) => out.last(token, perform::errno(e)),
         }
-    }
-
-    /// Gets a line as far as it goes without waiting.
-    fn run(&mut self, fd: RawFd, side: Side, out: &mut Out<'_>) {
-        let mut share = SHARE;
-        loop {
-            let interest = self.interests.at(fd);
-            let Some(&slot) = interest.line(side).waiting.front() else { return };
-            if interest.registration == Registration::File {
-                return self.start(slot, out);
-            }
-            match advance(self.slots.at(slot), interest, &mut share, out) {
-                Progress::Ended => {
-                    self.slots.remove(slot);
-                    let line = interest.line(side);
-                    line.waiting.pop_front();
-                    if line.drained || line.waiting.is_empty() {
-                        return;
-                    }
-                }
-                Progress::Waits => return self.rest(fd, side, out),
-                Progress::Tired => share = 0,
-            }
-            if share == 0 {
-                self.interests.at(fd).line(side).carried = true;
-                return self.carried.push((fd, side));
-            }
-        }
-    }
-
-    /// Lets a line wait for an edge. Where epoll takes the descriptor not, its requests fail.
-    fn rest(&mut self, fd: RawFd, side: Side, out: &mut Out<'_>) {
-        let error = match self.register(fd) {
-            Ok(Registration::Made) => return self.interests.at(fd).drain(side),
-            Ok(_) => -libc::EPERM,
-            Err(e) => perform::errno(e),
-        };
-        for slot in std::mem::take(&mut self.interests.at(fd).line(side).waiting) {
-            out.last(self.slots.remove(slot).token, error);
-        }
-    }
-
-    /// Registers `fd` unless it is, and says what epoll thinks of it.
-    fn register(&mut self, fd: RawFd) -> io::Result<Registration> {
-        let interest = self.interests.at(fd);
-        if interest.registration == Registration::None {
-            interest.registration = match self.epoll.add(fd, EVENTS, interest.data(fd)) {
-                Ok(()) => Registration::Made,
-                Err(e) if e.raw_os_error() == Some(libc::EPERM) => Registration::File,
-                Err(e) => return Err(e),
-            };
-        }
-        Ok(interest.registration)
     }
 
     /// Has a worker do the request in `slot`, unless one is at it.
@@ -272,28 +187,17 @@ impl Epoll {
         }
     }
 
-    /// Takes a request out of its slot and out of the line that it stood in, which it returns.
+    /// Takes a request out of its slot and out of where it waits: the line, if it was one.
     fn forget(&mut self, token: Token) -> Option<(RawFd, Side)> {
         let slot = token.index();
         let request = self.slots.remove(slot).operation.request();
-        let (fd, side) = match request {
-            Request::Poll { fd, .. } => {
-                self.interests.at(fd).polls.retain(|&poll| poll != slot);
-                return None;
-            }
-            Request::Read { fd, .. } | Request::Recv { fd, .. } | Request::Accept { fd, .. } => {
-                (fd, Side::Read)
-            }
-            Request::Write { fd, .. }
-            | Request::Send { fd, .. }
-            | Request::SendMsg { fd, .. }
-            | Request::Connect { fd, .. } => (fd, Side::Write),
-            Request::Nop | Request::Close { .. } | Request::Open { .. } | Request::Sync { .. } => {
-                return None;
-            }
+        let interest = self.interests.at(request.fd()?);
+        let Some(side) = Side::of(&request) else {
+            interest.polls.retain(|&poll| poll != slot);
+            return None;
         };
-        self.interests.at(fd).line(side).waiting.retain(|&other| other != slot);
-        Some((fd, side))
+        interest.line(side).waiting.retain(|&other| other != slot);
+        Some((request.fd()?, side))
     }
 
     fn close(&mut self, token: Token, fd: RawFd, out: &mut Out<'_>) {
@@ -310,30 +214,6 @@ impl Epoll {
             }
         }
         out.last(token, perform::close(fd));
-    }
-
-    /// Hears what an edge says.
-    fn hear(&mut self, event: libc::epoll_event, out: &mut Out<'_>) {
-        let (data, shown) = (event.u64, event.events);
-        let Some((fd, interest)) = self.interests.of(data) else { return };
-        interest.ended |= shown & ENDED != 0;
-        for (side, mask) in [(Side::Read, READABLE), (Side::Write, WRITABLE)] {
-            let line = self.interests.at(fd).line(side);
-            if shown & mask != 0 {
-                line.drained = false;
-                if !line.waiting.is_empty() && !line.carried {
-                    self.run(fd, side, out);
-                }
-            }
-        }
-        let interest = self.interests.at(fd);
-        interest.polls.retain(|&slot| {
-            let Attempt::Done(result) = self.slots.at(slot).operation.attempt() else {
-                return true;
-            };
-            out.last(self.slots.remove(slot).token, result);
-            false
-        });
     }
 
     fn settle_jobs(&mut self, out: &mut Out<'_>) {
@@ -393,29 +273,5 @@ impl Driver for Epoll {
 
     fn bell(&self) -> Bell {
         self.bell.clone()
-    }
-}
-
-/// When a driver that need not sleep looks at epoll: a look is a syscall, and there is other work.
-#[derive(Debug, Default)]
-struct Look {
-    /// Waits without a look.
-    skipped: u32,
-    /// When the third of them was; a loop that alternates between work and sleep reads no clock.
-    since: Option<Instant>,
-}
-
-impl Look {
-    const TURNS: u32 = 61;
-    const TIME: Duration = Duration::from_micros(200);
-
-    fn is_due(&mut self) -> bool {
-        self.skipped += 1;
-        if self.skipped < 3 {
-            return false;
-        }
-        let now = Instant::now();
-        let since = *self.since.get_or_insert(now);
-        self.skipped >= Self::TURNS || now.duration_since(since) >= Self::TIME
     }
 }
