@@ -4,7 +4,7 @@
 //! heard of tasks. There are two, and a value chooses between them: [`uring`] submits to an
 //! io_uring, [`epoll`] performs the plain syscalls of [`perform`] when a descriptor is ready.
 
-pub(crate) mod backend;
+mod backend;
 mod epoll;
 mod perform;
 mod uring;
@@ -20,6 +20,7 @@ use crate::op::{Call, Completion, Request, Token};
 use crate::sys::Bell;
 
 pub(crate) use backend::Backend;
+pub use backend::{BackendChoice, BackendInfo, UnknownBackend};
 
 /// The whole contract of a backend.
 ///

@@ -163,8 +163,8 @@ impl Sink for Acceptor {
                 | libc::EPROTO | libc::EPERM => {}
                 libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => {
                     state.accept = Accepting::Pausing;
-                    let again: Weak<dyn Sink> = Rc::downgrade(&(self.clone() as Rc<dyn Sink>));
-                    self.core.set_alarm(self.core.now() + state.pause, again);
+                    let this: Weak<Self> = Rc::downgrade(&self);
+                    self.core.set_alarm(self.core.now() + state.pause, this);
                     state.pause = (state.pause * 2).min(LONGEST_PAUSE);
                 }
                 errno => {
@@ -198,6 +198,12 @@ impl Sink for Acceptor {
                 let _ = self.arm(&mut state);
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Acceptor").field("fd", &self.state.borrow().fd).finish_non_exhaustive()
     }
 }
 

@@ -52,7 +52,6 @@ impl TcpConnector {
     }
 
     /// The local address to connect from; port 0 for any.
-    #[doc(alias = "local_addr")]
     pub fn local_addr(&mut self, address: SocketAddr) -> &mut Self {
         self.local = Some(address);
         self

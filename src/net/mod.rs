@@ -22,6 +22,7 @@ mod outbox;
 mod socket;
 mod tcp_listener;
 mod tcp_stream;
+mod waiters;
 
 pub use addr::ToSocketAddrs;
 pub use connect::TcpConnector;

@@ -471,8 +471,8 @@ impl Socket {
         if let Some(deadline) = core.now().checked_add(core.limits().linger)
             && !core.has_ended()
         {
-            let sink: Weak<dyn Sink> = Rc::downgrade(self);
-            self.lingering.set(Some(core.set_alarm(deadline, sink)));
+            let this: Weak<Self> = Rc::downgrade(self);
+            self.lingering.set(Some(core.set_alarm(deadline, this)));
         }
     }
 }

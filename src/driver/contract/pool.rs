@@ -1,0 +1,123 @@
+//! Promise 6: buffers are taken when bytes are there, and every one comes home.
+
+use super::*;
+
+/// Takes every buffer of the pool, as if the driver's receives held them.
+fn empty(pool: &Pool) -> Vec<u16> {
+    std::iter::from_fn(|| pool.take()).map(|(id, _)| id).collect()
+}
+
+#[test]
+fn without_a_buffer_the_bytes_stay() {
+    each(|rig| {
+        let (fd, mut peer) = pair();
+        write_all(&mut peer, b"patience");
+        for multi in [false, true] {
+            let taken = empty(&rig.pool);
+            let into = Into::Group;
+            let request = Request::Recv { fd, into, multi, total: 0 };
+            let token = rig.submit(request);
+            let completion = rig.next(token);
+            assert_eq!((completion.result, completion.flags.buffer()), (-libc::ENOBUFS, None));
+            assert!(!completion.flags.more());
+            for id in taken {
+                rig.pool.untake(id);
+            }
+        }
+        let token = rig.submit(stream(fd, 0));
+        assert_eq!(rig.gather(token, 8).0, b"patience");
+        rig.driver.cancel(token);
+        assert_eq!(rig.end(token), -libc::ECANCELED);
+        rig.close(fd);
+    });
+}
+
+#[test]
+fn receives_that_wait_hold_no_buffer() {
+    each(|rig| {
+        // More sockets than buffers.
+        let sockets: Vec<_> = (0..100).map(|_| pair()).collect();
+        let tokens: Vec<_> = sockets.iter().map(|(fd, _)| rig.submit(stream(*fd, 0))).collect();
+        rig.rest();
+        for ((_, mut peer), &token) in sockets.iter().map(|(fd, peer)| (fd, peer)).zip(&tokens) {
+            write_all(&mut peer, b"hello");
+            assert_eq!(rig.gather(token, 5).0, b"hello");
+        }
+        for &token in &tokens {
+            rig.driver.cancel(token);
+            assert_eq!(rig.end(token), -libc::ECANCELED);
+        }
+        assert_eq!(rig.pool.available(), 64);
+        for (fd, _peer) in sockets {
+            rig.close(fd);
+        }
+    });
+}
+
+#[test]
+fn one_shot_into_the_pool_takes_one_buffer() {
+    each(|rig| {
+        let (fd, mut peer) = tcp_pair();
+        let request = Request::Recv { fd, into: Into::Group, multi: false, total: 0 };
+        write_all(&mut peer, b"early");
+        let token = rig.submit(request);
+        let completion = rig.next(token);
+        assert_eq!(&rig.lease(completion)[..], b"early");
+        let token = rig.submit(request);
+        rig.rest();
+        write_all(&mut peer, b"one");
+        let completion = rig.next(token);
+        assert!(!completion.flags.more());
+        assert_eq!(&rig.lease(completion)[..], b"one");
+        let token = rig.submit(request);
+        rig.rest();
+        assert!(rig.is_flying(token));
+        write_all(&mut peer, b"two");
+        let completion = rig.next(token);
+        assert_eq!(&rig.lease(completion)[..], b"two");
+        drop(peer);
+        assert_eq!(rig.result(request), 0);
+        assert_eq!(rig.pool.available(), 64);
+        rig.close(fd);
+    });
+}
+
+#[test]
+fn an_arming_ends_at_its_total() {
+    each(|rig| {
+        let (fd, mut peer) = pair();
+        // Within the buffers of the pool and of the socket.
+        let sent = pattern(25 * SIZE);
+        write_all(&mut peer, &sent);
+        let mut got = Vec::new();
+        while got.len() < sent.len() {
+            let total = 5 * SIZE;
+            let token = rig.submit(stream(fd, total as u32));
+            let (bytes, last) = rig.gather(token, total);
+            let last = last.expect("it ends by itself");
+            assert!(last.result > 0, "{last:?}");
+            assert!(bytes.len() >= total && bytes.len() < total + SIZE, "{}", bytes.len());
+            got.extend(bytes);
+        }
+        assert!(got == sent);
+        rig.close(fd);
+    });
+}
+
+#[test]
+fn nobody_misses_a_buffer_after_errors_and_ends() {
+    each(|rig| {
+        for _ in 0..200 {
+            let (fd, peer) = pair();
+            drop(peer);
+            assert_eq!(rig.result(stream(fd, 0)), 0);
+            rig.close(fd);
+            assert_eq!(rig.result(stream(fd, 0)), -libc::EBADF);
+        }
+        let count = empty(&rig.pool);
+        for &id in &count {
+            rig.pool.untake(id);
+        }
+        assert!(rig.pool.available() == 64);
+    });
+}
