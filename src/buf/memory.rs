@@ -71,10 +71,6 @@ impl Block {
         self.start.as_ptr()
     }
 
-    pub(crate) fn as_ptr(&self) -> *const u8 {
-        self.start.as_ptr()
-    }
-
     pub(crate) fn capacity(&self) -> u32 {
         self.capacity
     }

@@ -36,6 +36,8 @@ fn resolve_name(name: &str) -> io::Result<Vec<SocketAddr>> {
 mod sealed {
     use super::SocketAddr;
 
+    #[expect(unnameable_types, reason = "sealed: nobody outside may implement or call it")]
+    #[derive(Debug)]
     pub enum Target {
         Addresses(Vec<SocketAddr>),
         /// `host:port`.
@@ -43,6 +45,7 @@ mod sealed {
         Invalid(String),
     }
 
+    #[expect(unnameable_types, reason = "sealed: nobody outside may implement or call it")]
     pub trait Sealed {
         #[doc(hidden)]
         fn target(&self) -> Target;

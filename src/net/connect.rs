@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::addr::{ToSocketAddrs, resolve};
+use super::op::ConnectOp;
 use super::options::{self, Setting};
 use super::socket::Socket;
 use super::tcp_stream::TcpStream;
 use crate::op::Call;
-use crate::runtime::{ConnectOp, Fd, Submit, current};
+use crate::runtime::{Fd, Submit, current};
 use crate::sys::SockAddr;
 use crate::time::timeout;
 

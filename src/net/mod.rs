@@ -17,6 +17,7 @@ mod addr;
 mod connect;
 mod halves;
 mod inbox;
+mod op;
 mod options;
 mod outbox;
 mod socket;

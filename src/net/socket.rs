@@ -149,7 +149,7 @@ impl Socket {
     fn disarm(&self, inbox: &mut Inbox) {
         if let Receive::Armed(token, block) = &mut inbox.receive {
             let (token, block) = (*token, block.take());
-            inbox.receive = Receive::Ending(token, block);
+            inbox.receive = Receive::Ending(block);
             self.core().cancel(token);
         }
     }
@@ -157,7 +157,7 @@ impl Socket {
     fn settle_receive(self: &Rc<Self>, completion: Completion, wakes: &mut Wakes) {
         let mut inbox = self.inbox.borrow_mut();
         let last = !completion.flags.more();
-        let ending = matches!(inbox.receive, Receive::Ending(..));
+        let ending = matches!(inbox.receive, Receive::Ending(_));
         let lease = self.received(&mut inbox, completion);
         let mut starved = false;
         if last {
@@ -218,7 +218,7 @@ impl Socket {
             return if completion.result < 0 { None } else { pool.lease(id, len) };
         }
         let block = match &mut inbox.receive {
-            Receive::Armed(_, block) | Receive::Ending(_, block) => block.take(),
+            Receive::Armed(_, block) | Receive::Ending(block) => block.take(),
             _ => None,
         };
         let block = block.filter(|_| len > 0)?;

@@ -64,8 +64,8 @@ impl TcpListener {
     /// `NotConnected` outside a runtime; what `fcntl(2)` says.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
         let core = current()?;
-        listener.set_nonblocking(true)?;
         let fd = Fd::new(crate::sys::file::into_raw(listener.into()), core);
+        fd.core().call(Call::SetNonblocking { fd: fd.raw(), on: true })?;
         Ok(Self::new(fd, TcpListenerOptions::new().parked))
     }
 

@@ -92,8 +92,9 @@ impl TcpStream {
     /// `NotConnected` outside a runtime; what `fcntl(2)` says.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         let core = current()?;
-        stream.set_nonblocking(true)?;
-        Ok(Self::new(Socket::new(Fd::new(file::into_raw(stream.into()), core))))
+        let fd = Fd::new(file::into_raw(stream.into()), core);
+        fd.core().call(Call::SetNonblocking { fd: fd.raw(), on: true })?;
+        Ok(Self::new(Socket::new(fd)))
     }
 
     /// Gives the connection back to std, in blocking mode, with the bytes that had arrived and were
@@ -114,7 +115,7 @@ impl TcpStream {
         let fd = self.socket().fd();
         let copy = fd.core().call(Call::Duplicate { fd: fd.raw() })?;
         let stream = std::net::TcpStream::from(file::own(copy));
-        stream.set_nonblocking(false)?;
+        fd.core().call(Call::SetNonblocking { fd: copy, on: false })?;
         Ok((stream, Bytes::from(parked)))
     }
 
