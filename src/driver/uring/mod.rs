@@ -30,7 +30,7 @@ use crate::buf::Pool;
 use crate::op::{Call, Completion, Flags, Request, Token};
 use crate::sys::uring::{
     self as enter, ENTER_ABS_TIMER, ENTER_GETEVENTS, ENTER_NO_IOWAIT, ENTER_REGISTERED_RING,
-    Timespec,
+    RegisteredRing, Timespec,
 };
 use crate::sys::{Bell, uring};
 use provided::Provided;
@@ -52,6 +52,8 @@ const OUT_OF_MEMORY_PAUSE: Duration = Duration::from_millis(1);
 
 /// An io_uring, and what waits to get into it.
 pub(crate) struct Uring {
+    /// Dropped first: it needs the ring's descriptor, and keeps the ring alive.
+    _registered: Option<RegisteredRing>,
     ring: IoUring,
     /// What `io_uring_enter` takes: the registered index, or the descriptor.
     handle: RawFd,
@@ -81,12 +83,13 @@ impl Uring {
     pub(super) fn new(pool: &Pool) -> Result<(Self, String), Refused> {
         let (ring, rung) = setup::ring()?;
         let fd = ring.as_raw_fd();
-        let (handle, registered) = match uring::register_ring_fd(fd) {
-            Ok(index) => (index, ENTER_REGISTERED_RING),
-            // Before 5.18, or no room: the descriptor does as well.
-            Err(_) => (fd, 0),
+        // Before 5.18, or without room for one more, the descriptor does as well.
+        let registered = RegisteredRing::new(fd).ok();
+        let (handle, by) = match &registered {
+            Some(registered) => (registered.index(), ENTER_REGISTERED_RING),
+            None => (fd, 0),
         };
-        let mut flags = ENTER_GETEVENTS | registered;
+        let mut flags = ENTER_GETEVENTS | by;
         if ring.params().is_feature_no_iowait() {
             flags |= ENTER_NO_IOWAIT;
         }
@@ -96,6 +99,7 @@ impl Uring {
         }
         let now = Instant::now();
         let mut this = Self {
+            _registered: registered,
             handle,
             flags,
             overflow: VecDeque::new(),
@@ -236,7 +240,7 @@ impl Uring {
                 }
                 data => done.push(Completion {
                     token: Token::from_user_data(data),
-                    result: cqe.result(),
+                    result: known(cqe.result()),
                     flags: Flags::from_cqe(cqe.flags()),
                 }),
             }
@@ -246,6 +250,12 @@ impl Uring {
             self.bell.hush();
         }
     }
+}
+
+/// A cancelled operation of the kernel's workers may end with an errno that no syscall shows
+/// (`ERESTARTSYS` and its kin): it was interrupted because somebody asked for it.
+fn known(result: i32) -> i32 {
+    if (-516..=-512).contains(&result) { -libc::ECANCELED } else { result }
 }
 
 impl Driver for Uring {
