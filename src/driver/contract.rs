@@ -5,6 +5,7 @@
 
 mod cancel;
 mod ends;
+mod files;
 mod order;
 mod pool;
 mod sleep;
@@ -25,10 +26,14 @@ use crate::sys::sync::Arc;
 use crate::worker::Workers;
 
 /// What the suite runs on. A new backend is one line.
-const BACKENDS: &[(&str, fn() -> Backend)] = &[("epoll", || {
+const BACKENDS: &[(&str, Make)] = &[("epoll", epoll)];
+
+type Make = fn() -> Backend;
+
+fn epoll() -> Backend {
     let workers = Arc::new(Workers::new(2, "contract"));
     Backend::Epoll(Box::new(Epoll::new(workers).expect("an epoll instance")))
-})];
+}
 
 /// No test has to wait this long; whatever does is stuck.
 const STUCK: Duration = Duration::from_secs(10);

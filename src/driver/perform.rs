@@ -110,6 +110,11 @@ impl Operation {
         self.request
     }
 
+    /// Whether it waits inside the syscall where the descriptor has no readiness.
+    pub(super) fn may_block(&self) -> bool {
+        matches!(self.request, Request::Read { .. } | Request::Write { .. })
+    }
+
     /// The result of a request that ends here because somebody asked for it.
     pub(super) fn cancelled(&self) -> i32 {
         match self.request {
