@@ -115,8 +115,9 @@ impl Rig {
                 return completion;
             }
             assert!(self.is_flying(token), "{token:?} has ended and been taken");
-            assert!(self.driver.now() < stuck, "nothing comes of {token:?}");
             self.turn(Until::Instant(stuck));
+            // Also when it came with the end of the sleep: then nothing has ended the sleep.
+            assert!(self.driver.now() < stuck, "nothing comes of {token:?}");
         }
     }
 
