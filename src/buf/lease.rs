@@ -242,9 +242,7 @@ impl AsRef<[u8]> for Traveller {
         match &self.home {
             TravellerHome::Ring(_, data) => {
                 // SAFETY: as for the lease that it was; `region` keeps the mapping.
-                unsafe {
-                    std::slice::from_raw_parts(data.as_ptr().add(self.start), self.len)
-                }
+                unsafe { std::slice::from_raw_parts(data.as_ptr().add(self.start), self.len) }
             }
             TravellerHome::Heap(block) => &block[self.start..self.start + self.len],
         }

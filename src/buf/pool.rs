@@ -101,7 +101,8 @@ impl Pool {
     /// buffer or the length is beyond it: the completion lies, and nothing may be read.
     pub(crate) fn lease(&self, id: u16, len: u32) -> Option<Lease> {
         let header = self.0.headers.get(usize::from(id))?;
-        if len > self.0.size || !std::mem::take(self.0.taken.borrow_mut().get_mut(usize::from(id))?) {
+        if len > self.0.size || !std::mem::take(self.0.taken.borrow_mut().get_mut(usize::from(id))?)
+        {
             return None;
         }
         self.0.lent.set(self.0.lent.get() + 1);

@@ -5,6 +5,7 @@
 
 mod cancel;
 mod ends;
+mod files;
 mod order;
 mod pool;
 mod sleep;
@@ -116,8 +117,9 @@ impl Rig {
                 return completion;
             }
             assert!(self.is_flying(token), "{token:?} has ended and been taken");
-            assert!(self.driver.now() < stuck, "nothing comes of {token:?}");
             self.turn(Until::Instant(stuck));
+            // Also when it came with the end of the sleep: then nothing has ended the sleep.
+            assert!(self.driver.now() < stuck, "nothing comes of {token:?}");
         }
     }
 

@@ -51,11 +51,7 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<RawFd> {
 /// # Safety
 ///
 /// `path` is a C string.
-pub(crate) unsafe fn open(
-    path: *const libc::c_char,
-    flags: i32,
-    mode: u32,
-) -> io::Result<RawFd> {
+pub(crate) unsafe fn open(path: *const libc::c_char, flags: i32, mode: u32) -> io::Result<RawFd> {
     count::one();
     // SAFETY: passed on to the caller.
     check(unsafe { libc::openat(libc::AT_FDCWD, path, flags | libc::O_CLOEXEC, mode) })

@@ -55,18 +55,13 @@ pub(super) fn entry(request: &Request, totals: bool) -> Entry {
             opcode::Connect::new(types::Fd(fd), address, len).build()
         }
         Request::Close { fd } => opcode::Close::new(types::Fd(fd)).build(),
-        Request::Open { path, flags, mode } => {
-            opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path)
-                .flags(flags | libc::O_CLOEXEC)
-                .mode(mode)
-                .build()
-        }
+        Request::Open { path, flags, mode } => opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path)
+            .flags(flags | libc::O_CLOEXEC)
+            .mode(mode)
+            .build(),
         Request::Sync { fd, data_only } => {
-            let flags = if data_only {
-                types::FsyncFlags::DATASYNC
-            } else {
-                types::FsyncFlags::empty()
-            };
+            let flags =
+                if data_only { types::FsyncFlags::DATASYNC } else { types::FsyncFlags::empty() };
             opcode::Fsync::new(types::Fd(fd)).flags(flags).build()
         }
         Request::Poll { fd, events } => opcode::PollAdd::new(types::Fd(fd), events).build(),

@@ -36,12 +36,7 @@ impl Provided {
         // SAFETY: the mapping is page-aligned, large enough for `count` entries, and outlives the
         // ring: `Uring` closes its ring first.
         unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                map.as_ptr() as u64,
-                count,
-                GROUP,
-                0,
-            )?;
+            ring.submitter().register_buf_ring_with_flags(map.as_ptr() as u64, count, GROUP, 0)?;
         }
         Ok(Self { map, mask: count - 1, size: pool.size(), tail: 0 })
     }
