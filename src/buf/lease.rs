@@ -176,10 +176,9 @@ impl Deref for Lease {
     fn deref(&self) -> &[u8] {
         // SAFETY: the bytes of a lease are initialized, start + len stays within the buffer, and
         // nobody writes into a lent buffer: the driver got it back only after the last part.
-        unsafe {
-            let start = self.header().data.as_ptr().add(self.start as usize);
-            std::slice::from_raw_parts(start, self.len as usize)
-        }
+        let start = unsafe { self.header().data.add(self.start as usize) };
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len as usize) }
     }
 }
 
@@ -242,7 +241,9 @@ impl AsRef<[u8]> for Traveller {
         match &self.home {
             TravellerHome::Ring(_, data) => {
                 // SAFETY: as for the lease that it was; `region` keeps the mapping.
-                unsafe { std::slice::from_raw_parts(data.as_ptr().add(self.start), self.len) }
+                let start = unsafe { data.add(self.start) };
+                // SAFETY: as above.
+                unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len) }
             }
             TravellerHome::Heap(block) => &block[self.start..self.start + self.len],
         }

@@ -195,11 +195,8 @@ impl Shared {
 
 impl Region {
     fn buffer(&self, id: u16) -> NonNull<u8> {
-        // SAFETY: ids are below the count that the mapping was made for, so the offset is inside it
-        // and the sum is not null.
-        unsafe {
-            NonNull::new_unchecked(self.map.as_ptr().add(usize::from(id) * self.size as usize))
-        }
+        // SAFETY: ids are below the count that the mapping was made for, so the offset is inside.
+        unsafe { self.map.start().add(usize::from(id) * self.size as usize) }
     }
 
     /// Brings a ring buffer home, from any thread.

@@ -142,8 +142,13 @@ fn at(offset: Option<u64>) -> libc::off_t {
 /// `fsync(2)`, or `fdatasync(2)` where `data_only`.
 pub(crate) fn sync(fd: RawFd, data_only: bool) -> io::Result<i32> {
     count::one();
-    // SAFETY: one integer.
-    check(unsafe { if data_only { libc::fdatasync(fd) } else { libc::fsync(fd) } })
+    if data_only {
+        // SAFETY: one integer.
+        check(unsafe { libc::fdatasync(fd) })
+    } else {
+        // SAFETY: one integer.
+        check(unsafe { libc::fsync(fd) })
+    }
 }
 
 /// `poll(2)` of one descriptor without waiting: what it shows, 0 for nothing.

@@ -158,7 +158,7 @@ impl Uring {
     fn enter(&mut self, until: Until) -> io::Result<()> {
         loop {
             self.refill();
-            let pending = self.ring.completion().len() > 0;
+            let pending = !self.ring.completion().is_empty();
             let queue = self.ring.submission();
             let to_submit = queue.len() as u32;
             let behind = queue.taskrun() || queue.cq_overflow();
