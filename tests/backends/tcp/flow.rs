@@ -70,7 +70,7 @@ fn a_reader_that_does_not_read_parks_a_bounded_amount_and_loses_nothing() {
             }
         }
         assert_eq!(position, LEN);
-        peer.join().unwrap();
+        join(peer).await;
     });
 }
 
@@ -95,7 +95,7 @@ fn a_slow_reader_does_not_slow_down_others() {
             assert_ne!(n, 0, "the end after {position} bytes");
             position = check(&buf[..n], position);
         }
-        peer.join().unwrap();
+        join(peer).await;
     });
 }
 
@@ -137,7 +137,7 @@ fn forty_readers_that_hoard_their_leases_do_not_stop_the_next() {
                 assert_eq!(end, 100_000);
             }
             for peer in peers {
-                peer.join().unwrap();
+                join(peer).await;
             }
         });
     });
@@ -191,8 +191,8 @@ fn bytes_that_travel_to_other_threads_bring_their_buffers_home() {
                 send.send(chunk.into_bytes()).unwrap();
             }
             drop(send);
-            assert_eq!(checker.join().unwrap(), LEN);
-            peer.join().unwrap();
+            assert_eq!(join(checker).await, LEN);
+            join(peer).await;
             until(|| ringloop::metrics().buffered == 0).await;
         });
     });

@@ -154,6 +154,12 @@ pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Turns the loop until a peer's thread has ended.
+pub(crate) async fn join<T>(thread: std::thread::JoinHandle<T>) -> T {
+    until(|| thread.is_finished()).await;
+    thread.join().unwrap()
+}
+
 /// Turns the loop `n` times.
 pub(crate) async fn turns(n: usize) {
     for _ in 0..n {

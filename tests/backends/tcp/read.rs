@@ -98,7 +98,7 @@ fn a_thousand_dropped_reads_lose_and_repeat_no_byte() {
         }
         assert_eq!(position, LEN);
         assert!(dropped >= 1000, "only {dropped} reads were dropped");
-        peer.join().unwrap();
+        join(peer).await;
     });
 }
 
@@ -209,6 +209,6 @@ fn a_stream_of_leases_that_are_split_and_kept_stays_whole() {
         assert_eq!(position, LEN);
         drop(kept);
         assert_eq!(ringloop::metrics().buffered, 0);
-        peer.join().unwrap();
+        join(peer).await;
     });
 }

@@ -46,8 +46,7 @@ fn two_small_buffers_serve_two_hundred_connections() {
                 ringloop::spawn(echo(stream));
             }
             let peer = std::thread::spawn(move || all_at_once(&mut theirs, 10, 1000));
-            until(|| peer.is_finished()).await;
-            peer.join().unwrap();
+                        join(peer).await;
             assert_eq!(ringloop::metrics().buffered, 0);
         });
     });
@@ -105,7 +104,7 @@ fn a_tiny_budget_slows_down_and_stops_nobody() {
                 assert_eq!(read_pattern(&mut stream).await.unwrap(), LEN);
             }
             for peer in peers {
-                peer.join().unwrap();
+                join(peer).await;
             }
             assert_eq!(ringloop::metrics().buffered, 0);
         });
@@ -134,7 +133,7 @@ fn no_more_than_the_budget_and_one_piece_each_is_received_for_those_who_do_not_r
                 assert_eq!(read_pattern(&mut stream).await.unwrap(), 1 << 20);
             }
             for peer in peers {
-                peer.join().unwrap();
+                join(peer).await;
             }
         });
     });
