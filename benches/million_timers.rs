@@ -3,20 +3,19 @@
 //! Most timers of a server are timeouts that never expire, so these two are what it pays for.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use ringloop::time::sleep;
+use ringloop::time::{Sleep, sleep};
 
 const MILLION: u64 = 1_000_000;
 
-/// The `i`th sleep, polled once, so that it is armed: hours, in no order.
-fn armed(i: u64, cx: &mut Context<'_>) -> Pin<Box<dyn Future<Output = ()>>> {
-    let mut sleep: Pin<Box<dyn Future<Output = ()>>> =
-        Box::pin(sleep(Duration::from_secs(3600) + Duration::from_micros(i * 7_919 % 1_000_003)));
-    assert!(sleep.as_mut().poll(cx).is_pending());
+/// The `i`th sleep, polled once, so that it is armed: for an hour and up to a second, in no order.
+fn armed(i: u64, cx: &mut Context<'_>) -> Sleep {
+    let mut sleep = sleep(Duration::from_secs(3600) + Duration::from_micros(i * 7_919 % 1_000_003));
+    assert!(pin!(&mut sleep).poll(cx).is_pending());
     sleep
 }
 

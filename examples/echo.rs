@@ -10,8 +10,8 @@ use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::process::ExitCode;
 
+use ringloop::Builder;
 use ringloop::net::{TcpListener, TcpStream};
-use ringloop::{BackendChoice, Builder};
 
 async fn serve(listener: TcpListener, api: Api) -> io::Result<()> {
     loop {
@@ -63,12 +63,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1))?;
-    let mut builder = Builder::new().backend(options.backend);
-    if let Some(cpu) = options.cpu {
-        builder = builder.cpu(cpu);
-    }
-    let mut runtime = builder.build()?;
-    let backend = runtime.backend();
+    let mut runtime = options.builder.build()?;
+    let backend = runtime.backend().to_string();
     runtime.block_on(async {
         let listener = TcpListener::bind(options.address)
             .await
@@ -87,34 +83,33 @@ enum Api {
 
 struct Options {
     address: SocketAddr,
-    backend: BackendChoice,
-    cpu: Option<usize>,
+    builder: Builder,
     api: Api,
 }
 
-const USAGE: &str = "the options are --host IP, --port 0-65535, --backend auto|uring|epoll, \
-                     --cpu N and --api chunk|slice";
+const OPTIONS: &str =
+    "--host IP, --port 0-65535, --backend auto|uring|epoll, --cpu N and --api chunk|slice";
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 7000));
-        let mut options =
-            Self { address, backend: BackendChoice::Auto, cpu: None, api: Api::Chunk };
+        let mut options = Self { address, builder: Builder::new(), api: Api::Chunk };
         while let Some(name) = args.next() {
             let value = args.next().unwrap_or_default();
-            options
-                .set(&name, &value)
-                .ok_or_else(|| format!("`{name} {value}` makes no sense; {USAGE}"))?;
+            options.set(&name, &value).ok_or_else(|| {
+                format!("{} makes no sense: there are {OPTIONS}", [name, value].join(" ").trim())
+            })?;
         }
         Ok(options)
     }
 
+    /// `None` where the option or its value makes no sense.
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
         match (name, value) {
             ("--host", ip) => self.address.set_ip(ip.parse().ok()?),
             ("--port", port) => self.address.set_port(port.parse().ok()?),
-            ("--backend", backend) => self.backend = backend.parse().ok()?,
-            ("--cpu", cpu) => self.cpu = Some(cpu.parse().ok()?),
+            ("--backend", name) => _ = self.builder.backend(name.parse().ok()?),
+            ("--cpu", number) => _ = self.builder.cpu(number.parse().ok()?),
             ("--api", "chunk") => self.api = Api::Chunk,
             ("--api", "slice") => self.api = Api::Slice,
             _ => return None,
