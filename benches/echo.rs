@@ -39,13 +39,10 @@ fn serve(backend: BackendChoice) -> SocketAddr {
             while let Ok((mut stream, _)) = listener.accept().await {
                 ringloop::spawn(async move {
                     stream.set_nodelay(true)?;
-                    loop {
-                        let chunk = stream.read_chunk().await?;
-                        if chunk.is_empty() {
-                            return Ok::<_, io::Error>(());
-                        }
+                    while let Some(chunk) = stream.read_chunk().await? {
                         stream.write_chunk(chunk).await?;
                     }
+                    Ok::<_, io::Error>(())
                 });
             }
         });
@@ -72,11 +69,12 @@ async fn load(server: SocketAddr, echoes: u64) -> io::Result<Duration> {
                     stream.write_all(&sent).await?;
                     let mut seen = 0;
                     while seen < sent.len() {
-                        let chunk = stream.read_chunk().await?;
-                        if chunk.is_empty() || chunk.iter().any(|&byte| byte != i as u8) {
-                            return Err(io::Error::other("an echo came back incomplete or wrong"));
+                        match stream.read_chunk().await? {
+                            Some(chunk) if chunk.iter().all(|&byte| byte == i as u8) => {
+                                seen += chunk.len();
+                            }
+                            _ => return Err(io::Error::other("an echo came back short or wrong")),
                         }
-                        seen += chunk.len();
                     }
                 }
                 Ok(())
@@ -84,7 +82,7 @@ async fn load(server: SocketAddr, echoes: u64) -> io::Result<Duration> {
         })
         .collect();
     for task in tasks {
-        task.await.map_err(io::Error::other)??;
+        task.await??;
     }
     Ok(start.elapsed())
 }

@@ -44,6 +44,6 @@ async fn play(iterations: u64) -> io::Result<Duration> {
     }
     let took = start.elapsed();
     drop(ping);
-    other.await.map_err(io::Error::other)??;
+    other.await??;
     Ok(took)
 }

@@ -29,13 +29,10 @@ async fn serve(listener: TcpListener, api: Api) -> io::Result<()> {
 /// Sends the buffers back in which the bytes arrived: nothing is copied.
 async fn echo_chunks(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    loop {
-        let chunk = stream.read_chunk().await?;
-        if chunk.is_empty() {
-            return stream.shutdown(Shutdown::Write).await; // what was received is sent, then FIN
-        }
+    while let Some(chunk) = stream.read_chunk().await? {
         stream.write_chunk(chunk).await?;
     }
+    stream.shutdown(Shutdown::Write).await // what was received is sent, then FIN
 }
 
 /// The same with a buffer of its own, as in every other runtime.

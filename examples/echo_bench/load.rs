@@ -11,7 +11,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::net::Shutdown;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -102,7 +101,7 @@ pub(crate) async fn round(
     load.phase.set(Phase::Drain);
     let drained = ringloop::time::timeout(PATIENCE, async {
         for connection in connections {
-            connection.await.map_err(io::Error::other)??;
+            connection.await??;
         }
         Ok::<_, io::Error>(())
     });
@@ -170,16 +169,7 @@ impl Load {
 
         let read = async {
             let mut received = 0;
-            loop {
-                let chunk = reader.read_chunk().await?;
-                if chunk.is_empty() {
-                    let missing = sent.get() - received;
-                    return if missing == 0 && self.phase.get() == Phase::Drain {
-                        Ok(())
-                    } else {
-                        Err(io::Error::other(format!("it ended with {missing} bytes missing")))
-                    };
-                }
+            while let Some(chunk) = reader.read_chunk().await? {
                 track.check(received, &chunk).map_err(|wrong| {
                     let (at, got, want) = (wrong.at, wrong.got, wrong.want);
                     io::Error::other(format!("byte {at} came back as {got:#04x}, not {want:#04x}"))
@@ -188,6 +178,11 @@ impl Load {
                 received += chunk.len() as u64;
                 self.completed(complete as usize, &mut in_flight.borrow_mut())?;
             }
+            let missing = sent.get() - received;
+            if missing == 0 && self.phase.get() == Phase::Drain {
+                return Ok(());
+            }
+            Err(io::Error::other(format!("it ended with {missing} bytes missing")))
         };
         let write = async {
             while self.may_send(&in_flight).await {
@@ -199,7 +194,7 @@ impl Load {
                     writer.write_all(piece).await?;
                 }
             }
-            writer.shutdown(Shutdown::Write).await
+            writer.shutdown().await
         };
         both(read, write).await
     }

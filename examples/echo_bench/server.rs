@@ -81,11 +81,7 @@ impl Server {
     pub(crate) async fn counters(&self) -> io::Result<Counters> {
         let mut stream = TcpStream::connect(self.control).await?;
         let mut line = Vec::new();
-        loop {
-            let chunk = stream.read_chunk().await?;
-            if chunk.is_empty() {
-                break;
-            }
+        while let Some(chunk) = stream.read_chunk().await? {
             line.extend_from_slice(&chunk);
         }
         let line = String::from_utf8_lossy(&line);
@@ -175,13 +171,10 @@ fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
 
 async fn echo_chunks(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    loop {
-        let chunk = stream.read_chunk().await?;
-        if chunk.is_empty() {
-            return stream.shutdown(Shutdown::Write).await;
-        }
+    while let Some(chunk) = stream.read_chunk().await? {
         stream.write_chunk(chunk).await?;
     }
+    stream.shutdown(Shutdown::Write).await
 }
 
 async fn echo_slices(mut stream: TcpStream) -> io::Result<()> {
