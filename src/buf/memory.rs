@@ -56,12 +56,11 @@ impl Block {
     /// Appends as much of `bytes` as fits; returns how much.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.spare());
+        // SAFETY: the filled bytes end within the block.
+        let end = unsafe { self.start.as_ptr().add(self.filled as usize) };
         // SAFETY: `n` bytes fit behind the filled ones, and `bytes` cannot overlap memory that we
         // own alone.
-        unsafe {
-            let end = self.start.as_ptr().add(self.filled as usize);
-            end.copy_from_nonoverlapping(bytes.as_ptr(), n);
-        }
+        unsafe { end.copy_from_nonoverlapping(bytes.as_ptr(), n) };
         self.filled += n as u32;
         n
     }

@@ -13,9 +13,15 @@
 //! ```
 
 mod lease;
-pub(crate) mod memory;
+mod memory;
+mod message;
 mod pool;
+mod short;
+mod spares;
 
 pub use lease::Lease;
 pub(crate) use memory::Block;
+pub(crate) use message::{Message, PIECES};
 pub(crate) use pool::Pool;
+pub(crate) use short::Short;
+pub(crate) use spares::Spares;

@@ -13,7 +13,9 @@ use super::shutdown;
 use crate::buf::Pool;
 use crate::driver::{Backend, BackendChoice, BackendInfo, Driver};
 use crate::sys;
+use crate::sys::sync::Arc;
 use crate::task::{Ran, Tasks};
+use crate::worker::Workers;
 
 /// Runs `future` on a new runtime of this thread, to its end; asyncio's [`run`].
 ///
@@ -60,6 +62,7 @@ pub struct Builder {
     cpu: Option<usize>,
     buffers: (u16, u32),
     buffer_budget: u64,
+    blocking_threads: usize,
     limits: Limits,
 }
 
@@ -71,6 +74,7 @@ impl Builder {
             cpu: None,
             buffers: (128, 16 * 1024),
             buffer_budget: 64 << 20,
+            blocking_threads: 64,
             limits: Limits { grace: Duration::from_secs(5), linger: Duration::from_secs(30) },
         }
     }
@@ -99,6 +103,13 @@ impl Builder {
     /// only when its reader waits and has nothing.
     pub fn buffer_budget(&mut self, bytes: u64) -> &mut Self {
         self.buffer_budget = bytes;
+        self
+    }
+
+    /// How many threads may run calls that block: name look-ups, and file I/O on epoll (64 by
+    /// default). They are started when needed and end after 10 s without work.
+    pub fn blocking_threads(&mut self, threads: usize) -> &mut Self {
+        self.blocking_threads = threads.max(1);
         self
     }
 
@@ -139,9 +150,11 @@ impl Builder {
         }
         sys::fork::mark();
         let pool = Pool::new(count, size, self.buffer_budget)?;
-        let (driver, info) = Backend::open(self.backend.or_environment()?, &pool)?;
+        let workers = Arc::new(Workers::new(self.blocking_threads, "ringloop-worker"));
+        let choice = self.backend.or_environment()?;
+        let (driver, info) = Backend::open(choice, &pool, workers.clone())?;
         let tasks = Rc::new(Tasks::new(driver.bell())?);
-        let core = Core::new(driver, tasks, pool, self.limits);
+        let core = Core::new(driver, tasks, pool, workers, self.limits);
         Ok(Runtime { core, info, not_send: PhantomData })
     }
 }

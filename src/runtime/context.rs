@@ -12,14 +12,17 @@ thread_local! {
 }
 
 /// While it lives, this thread runs `core`.
-pub(super) struct Entered(#[expect(dead_code, reason = "held for its drop")] task::Entered);
+#[derive(Debug)]
+pub(super) struct Entered {
+    _tasks: task::Entered,
+}
 
 impl Entered {
     /// Enters. `None` when a runtime runs on this thread already.
     pub(super) fn new(core: &Rc<Core>) -> Option<Self> {
         let entered = task::Entered::new(core.tasks())?;
         CURRENT.set(Some(core.clone()));
-        Some(Self(entered))
+        Some(Self { _tasks: entered })
     }
 }
 

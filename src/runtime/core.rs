@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,9 @@ use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver, Until};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys;
+use crate::sys::sync::Arc;
 use crate::task::{Ran, Tasks};
+use crate::worker::Workers;
 
 /// Polls in one turn, at most: I/O is never far away.
 const POLLS_PER_TURN: usize = 1024;
@@ -30,6 +32,7 @@ pub(crate) struct Core {
     timers: RefCell<Timers<Alarm>>,
     pool: Pool,
     spares: Spares,
+    workers: Arc<Workers>,
     /// Sinks that gathered writes in this turn.
     dirty: RefCell<Vec<Rc<dyn Sink>>>,
     /// Sinks that found no buffer, first come, first served.
@@ -57,7 +60,7 @@ pub(crate) struct Limits {
 /// Whom a timer tells.
 enum Alarm {
     Wake(Waker),
-    Sink(Rc<dyn Sink>),
+    Sink(Weak<dyn Sink>),
 }
 
 /// Vectors that every turn uses again.
@@ -70,7 +73,13 @@ struct Scratch {
 }
 
 impl Core {
-    pub(super) fn new(driver: Backend, tasks: Rc<Tasks>, pool: Pool, limits: Limits) -> Rc<Self> {
+    pub(super) fn new(
+        driver: Backend,
+        tasks: Rc<Tasks>,
+        pool: Pool,
+        workers: Arc<Workers>,
+        limits: Limits,
+    ) -> Rc<Self> {
         let now = driver.now();
         Rc::new(Self {
             totals: driver.totals(),
@@ -79,6 +88,7 @@ impl Core {
             inflight: RefCell::default(),
             timers: RefCell::new(Timers::new(now)),
             pool,
+            workers,
             spares: Spares::default(),
             dirty: RefCell::default(),
             starved: RefCell::default(),
@@ -161,6 +171,20 @@ impl Core {
         self.unsent.set(self.unsent.get() - 1);
     }
 
+    /// Runs `job` on a thread of the pool.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has ended, or no thread can be had.
+    pub(crate) fn block(&self, job: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        if self.has_ended() {
+            return Err(ended());
+        }
+        let refused =
+            |_| io::Error::new(io::ErrorKind::WouldBlock, "no thread for a blocking call");
+        self.workers.submit(job).map(drop).map_err(refused)
+    }
+
     // ---- time ----
 
     /// The driver's clock; the moment of its end once the runtime has ended.
@@ -174,7 +198,7 @@ impl Core {
     }
 
     /// Calls `sink.alarm` at `deadline`.
-    pub(crate) fn set_alarm(&self, deadline: Instant, sink: Rc<dyn Sink>) -> Key {
+    pub(crate) fn set_alarm(&self, deadline: Instant, sink: Weak<dyn Sink>) -> Key {
         self.timers.borrow_mut().insert(deadline, Alarm::Sink(sink))
     }
 
@@ -360,7 +384,11 @@ impl Core {
         for alarm in due.drain(..) {
             match alarm {
                 Alarm::Wake(waker) => wakes.push(waker),
-                Alarm::Sink(sink) => sink.alarm(&mut wakes),
+                Alarm::Sink(sink) => {
+                    if let Some(sink) = sink.upgrade() {
+                        sink.alarm(&mut wakes);
+                    }
+                }
             }
         }
         wake_all(&mut wakes);

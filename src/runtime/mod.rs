@@ -27,11 +27,11 @@ mod sink;
 mod submit;
 mod timers;
 
-pub(crate) use self::core::Core;
+pub(crate) use self::core::{Core, ended};
 pub(crate) use context::current;
 pub(crate) use fd::Fd;
 pub(crate) use inflight::Waiting;
-pub(crate) use op::{ConnectOp, Op};
+pub(crate) use op::Op;
 pub(crate) use sink::{Role, Sink, Wakes};
 pub(crate) use submit::Submit;
 pub(crate) use timers::Key as TimerKey;

@@ -3,9 +3,7 @@
 
 use std::io;
 
-use super::fd::Fd;
 use crate::op::{Completion, Request};
-use crate::sys::SockAddr;
 
 /// An operation that a [`Submit`](super::Submit) future carries out.
 ///
@@ -21,33 +19,4 @@ pub(crate) unsafe trait Op: 'static {
 
     /// What the terminal completion means. Dropping the output releases whatever came of it.
     fn complete(self, completion: Completion) -> io::Result<Self::Output>;
-}
-
-/// Connects a fresh socket: gives it back, connected.
-pub(crate) struct ConnectOp {
-    fd: Fd,
-    address: Box<SockAddr>,
-}
-
-impl ConnectOp {
-    pub(crate) fn new(fd: Fd, address: SockAddr) -> Self {
-        Self { fd, address: Box::new(address) }
-    }
-}
-
-// SAFETY: the only pointer is to the boxed address, which nothing touches.
-unsafe impl Op for ConnectOp {
-    type Output = Fd;
-
-    fn request(&mut self) -> Request {
-        Request::Connect {
-            fd: self.fd.raw(),
-            address: self.address.as_ptr(),
-            len: self.address.len(),
-        }
-    }
-
-    fn complete(self, completion: Completion) -> io::Result<Fd> {
-        completion.outcome().map(|_| self.fd)
-    }
 }

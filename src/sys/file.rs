@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "pread(2), openat(2), fcntl(2), poll(2) and their kin")]
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::{check, check_len, count};
 
@@ -11,6 +11,11 @@ pub(crate) fn own(fd: RawFd) -> OwnedFd {
     // SAFETY: callers pass the fresh result of a syscall of this module's neighbours, or of a
     // completion that made it; nobody else owns it.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Gives up ownership of a descriptor.
+pub(crate) fn into_raw(fd: OwnedFd) -> RawFd {
+    fd.into_raw_fd()
 }
 
 /// `close(2)`. Whatever it answers, the descriptor is gone.
@@ -46,11 +51,7 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<RawFd> {
 /// # Safety
 ///
 /// `path` is a C string.
-pub(crate) unsafe fn open(
-    path: *const libc::c_char,
-    flags: i32,
-    mode: u32,
-) -> io::Result<RawFd> {
+pub(crate) unsafe fn open(path: *const libc::c_char, flags: i32, mode: u32) -> io::Result<RawFd> {
     count::one();
     // SAFETY: passed on to the caller.
     check(unsafe { libc::openat(libc::AT_FDCWD, path, flags | libc::O_CLOEXEC, mode) })
@@ -96,11 +97,58 @@ pub(crate) unsafe fn write(
     })
 }
 
+/// [`read`] that never waits, whatever the descriptor's flags: `EAGAIN` instead. `EOPNOTSUPP` where
+/// the kernel cannot promise that for this file.
+///
+/// # Safety
+///
+/// `ptr` is writable for `len` bytes.
+pub(crate) unsafe fn read_now(
+    fd: RawFd,
+    ptr: *mut u8,
+    len: usize,
+    offset: Option<u64>,
+) -> io::Result<usize> {
+    let slice = libc::iovec { iov_base: ptr.cast(), iov_len: len };
+    count::one();
+    // SAFETY: `slice` is one iovec; what it names is passed on to the caller.
+    check_len(unsafe { libc::preadv2(fd, &raw const slice, 1, at(offset), libc::RWF_NOWAIT) })
+}
+
+/// [`write`] that never waits, whatever the descriptor's flags: `EAGAIN` instead. `EOPNOTSUPP` where
+/// the kernel cannot promise that for this file.
+///
+/// # Safety
+///
+/// `ptr` is readable for `len` bytes.
+pub(crate) unsafe fn write_now(
+    fd: RawFd,
+    ptr: *const u8,
+    len: usize,
+    offset: Option<u64>,
+) -> io::Result<usize> {
+    let slice = libc::iovec { iov_base: ptr.cast_mut().cast(), iov_len: len };
+    count::one();
+    // SAFETY: `slice` is one iovec, which a write only reads; what it names is passed on to the
+    // caller.
+    check_len(unsafe { libc::pwritev2(fd, &raw const slice, 1, at(offset), libc::RWF_NOWAIT) })
+}
+
+/// How preadv2 and pwritev2 say "at the file's own position".
+fn at(offset: Option<u64>) -> libc::off_t {
+    offset.map_or(-1, |offset| offset as libc::off_t)
+}
+
 /// `fsync(2)`, or `fdatasync(2)` where `data_only`.
 pub(crate) fn sync(fd: RawFd, data_only: bool) -> io::Result<i32> {
     count::one();
-    // SAFETY: one integer.
-    check(unsafe { if data_only { libc::fdatasync(fd) } else { libc::fsync(fd) } })
+    if data_only {
+        // SAFETY: one integer.
+        check(unsafe { libc::fdatasync(fd) })
+    } else {
+        // SAFETY: one integer.
+        check(unsafe { libc::fsync(fd) })
+    }
 }
 
 /// `poll(2)` of one descriptor without waiting: what it shows, 0 for nothing.

@@ -118,7 +118,7 @@ impl JoinError {
         Self(Why::Cancelled)
     }
 
-    pub(super) fn panic(payload: Box<dyn Any + Send>) -> Self {
+    pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
         Self(Why::Panic(payload))
     }
 

@@ -25,7 +25,7 @@ mod waker;
 mod yield_now;
 
 pub(crate) use budget::{poll_proceed, spend};
-pub(crate) use home::{Home, HomeRef};
+pub(crate) use home::HomeRef;
 pub(crate) use local::Entered;
 pub(crate) use remote::remote;
 pub(crate) use tasks::{Ran, Tasks};

@@ -1,0 +1,53 @@
+//! Blocks and message headers that a shard uses again and again, last in, first out.
+
+use std::cell::RefCell;
+
+use super::{Block, Message};
+
+/// Sizes of blocks, and how many spares of each are kept.
+const CLASSES: [(u32, usize); 3] = [(1 << 10, 1024), (16 << 10, 64), (64 << 10, 16)];
+
+const MESSAGES: usize = 64;
+
+/// What outboxes write into.
+#[derive(Debug, Default)]
+pub(crate) struct Spares {
+    blocks: [RefCell<Vec<Block>>; CLASSES.len()],
+    #[expect(clippy::vec_box, reason = "a message stays at one address while the kernel reads it")]
+    messages: RefCell<Vec<Box<Message>>>,
+}
+
+impl Spares {
+    /// An empty block with room for `len` bytes, or the largest there is.
+    pub(crate) fn block(&self, len: usize) -> Block {
+        let fits = CLASSES.iter().position(|(size, _)| len <= *size as usize);
+        let class = fits.unwrap_or(CLASSES.len() - 1);
+        let spare = self.blocks[class].borrow_mut().pop();
+        spare.unwrap_or_else(|| Block::with_capacity(CLASSES[class].0))
+    }
+
+    /// Takes a block back.
+    pub(crate) fn keep_block(&self, mut block: Block) {
+        let class = CLASSES.iter().position(|(size, _)| block.capacity() == *size);
+        if let Some(class) = class {
+            let mut spares = self.blocks[class].borrow_mut();
+            if spares.len() < CLASSES[class].1 {
+                block.clear();
+                spares.push(block);
+            }
+        }
+    }
+
+    /// An empty message header.
+    pub(crate) fn message(&self) -> Box<Message> {
+        self.messages.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a message header back.
+    pub(crate) fn keep_message(&self, message: Box<Message>) {
+        let mut spares = self.messages.borrow_mut();
+        if spares.len() < MESSAGES {
+            spares.push(message);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What only this driver promises: how many syscalls it makes, and how its lines get on.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::IntoRawFd;
+use std::os::unix::net::UnixStream;
+use std::thread;
+
+use super::advance::SHARE;
+use super::*;
+use crate::op::Into;
+use crate::sys::count::syscalls;
+
+const WARM: u64 = 10;
+const ROUNDS: u64 = 1000;
+
+fn driver() -> Epoll {
+    Epoll::new(Arc::new(Workers::new(1, "test"))).unwrap()
+}
+
+/// Echoes with a peer thread that answers each message; the syscalls a round trip, times `ROUNDS`.
+fn echo(multi: bool) -> u64 {
+    let mut driver = driver();
+    let pool = Pool::new(8, 4096, 1 << 20).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_nodelay(true).unwrap();
+    let ours = listener.accept().unwrap().0;
+    ours.set_nonblocking(true).unwrap();
+    ours.set_nodelay(true).unwrap();
+    let fd = ours.into_raw_fd();
+    let peer = thread::spawn(move || {
+        for _ in 0..WARM + ROUNDS {
+            peer.write_all(b"hello").unwrap();
+            peer.read_exact(&mut [0; 5]).unwrap();
+        }
+        peer
+    });
+    let (receive, send) = (Token::new(0, 0), Token::new(1, 0));
+    let recv = Request::Recv { fd, into: Into::Group, multi, total: 0 };
+    driver.submit(receive, recv);
+    let mut done = Vec::new();
+    let mut before = 0;
+    for round in 0..WARM + ROUNDS {
+        if round == WARM {
+            before = syscalls();
+        }
+        while done.is_empty() {
+            driver.wait(Until::Event, &pool, &mut done).unwrap();
+        }
+        let came = done.pop().unwrap();
+        assert_eq!((came.token, came.result, came.flags.more()), (receive, 5, multi));
+        let lease = pool.lease(came.flags.buffer().unwrap(), 5).unwrap();
+        driver.submit(send, Request::Send { fd, ptr: lease.as_ptr(), len: 5 });
+        if !multi {
+            driver.submit(receive, recv);
+        }
+        while done.is_empty() {
+            driver.wait(Until::Event, &pool, &mut done).unwrap();
+        }
+        let sent = done.pop().unwrap();
+        assert_eq!((sent.token, sent.result, done.len()), (send, 5, 0));
+    }
+    let made = syscalls() - before;
+    drop(peer.join().unwrap());
+    driver.cancel(receive);
+    while done.is_empty() {
+        driver.wait(Until::Event, &pool, &mut done).unwrap();
+    }
+    driver.submit(send, Request::Close { fd });
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    made
+}
+
+#[test]
+fn an_echo_is_three_syscalls() {
+    assert_eq!(echo(true), 3 * ROUNDS, "epoll_wait, recv, send");
+}
+
+#[test]
+fn an_echo_with_one_shot_receives_is_three_syscalls_too() {
+    assert_eq!(echo(false), 3 * ROUNDS, "epoll_wait, recv, send");
+}
+
+/// A multishot on a socket whose peer has written `buffers` pool buffers full.
+fn flooded(driver: &mut Epoll, pool: &Pool, buffers: usize) -> (RawFd, UnixStream) {
+    let (ours, mut peer) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    peer.write_all(&vec![1; buffers * pool.size() as usize]).unwrap();
+    let fd = ours.into_raw_fd();
+    let recv = Request::Recv { fd, into: Into::Group, multi: true, total: 0 };
+    driver.submit(Token::new(0, 0), recv);
+    (fd, peer)
+}
+
+fn close(driver: &mut Epoll, pool: &Pool, fd: RawFd) {
+    let mut done = Vec::new();
+    driver.cancel(Token::new(0, 0));
+    driver.submit(Token::new(1, 0), Request::Close { fd });
+    driver.wait(Until::Event, pool, &mut done).unwrap();
+    assert_eq!(done.last().map(|completion| completion.result), Some(0));
+}
+
+#[test]
+fn a_socket_gets_its_share_of_a_wait_and_the_next_wait_does_not_sleep_over_the_rest() {
+    let mut driver = driver();
+    let pool = Pool::new(64, 1024, 1 << 20).unwrap();
+    let (fd, _peer) = flooded(&mut driver, &pool, SHARE as usize + 10);
+    let mut done = Vec::new();
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    assert_eq!(done.len(), SHARE as usize);
+    assert!(done.pop().unwrap().flags.nonempty());
+    assert!(!done.iter().any(|completion| completion.flags.nonempty()));
+    done.clear();
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    assert_eq!(done.len(), 10);
+    close(&mut driver, &pool, fd);
+}
+
+#[test]
+fn a_carried_line_whose_request_was_cancelled_is_forgotten() {
+    let mut driver = driver();
+    let pool = Pool::new(64, 1024, 1 << 20).unwrap();
+    let (fd, _peer) = flooded(&mut driver, &pool, 2 * SHARE as usize + 10);
+    let mut done = Vec::new();
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    driver.cancel(Token::new(0, 0));
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    assert_eq!(done.len(), 2 * SHARE as usize + 1);
+    assert_eq!(done.last().unwrap().result, -libc::ECANCELED);
+    driver.wait(Until::Now, &pool, &mut done).unwrap();
+    assert!(driver.carried.is_empty());
+    assert_eq!(done.len(), 2 * SHARE as usize + 1);
+    close(&mut driver, &pool, fd);
+}
+
+#[test]
+fn an_empty_pool_is_no_error_before_bytes_have_come() {
+    let mut driver = driver();
+    let pool = Pool::new(1, 1024, 1 << 20).unwrap();
+    let (buffer, _) = pool.take().unwrap();
+    let (fd, mut peer) = flooded(&mut driver, &pool, 0);
+    let mut done = Vec::new();
+    let soon = driver.now() + Duration::from_millis(1);
+    driver.wait(Until::Instant(soon), &pool, &mut done).unwrap();
+    assert!(done.is_empty(), "{done:?}");
+    peer.write_all(b"now").unwrap();
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    assert_eq!(done.pop().unwrap().result, -libc::ENOBUFS);
+    pool.untake(buffer);
+    close(&mut driver, &pool, fd);
+}
+
+#[test]
+fn a_closed_descriptor_whose_file_lives_on_wakes_nobody() {
+    let mut driver = driver();
+    let pool = Pool::new(4, 1024, 1 << 20).unwrap();
+    let (fd, mut peer) = flooded(&mut driver, &pool, 0);
+    driver.wait(Until::Now, &pool, &mut Vec::new()).unwrap();
+    let kept = driver.call(Call::Duplicate { fd }).unwrap();
+    close(&mut driver, &pool, fd);
+    peer.write_all(b"for nobody").unwrap();
+    let shown = driver.epoll.wait(&mut driver.events, Some(Duration::ZERO)).unwrap();
+    assert_eq!(shown, 0, "the registration outlived its descriptor");
+    close(&mut driver, &pool, kept);
+}

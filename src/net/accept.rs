@@ -1,0 +1,268 @@
+//! Accepting: a multishot accept that fills an inbox of connections.
+//!
+//! The first `accept` arms it and it stays armed. When the inbox is full it is cancelled, and the
+//! rest stays in the kernel's backlog. Short of descriptors it backs off by the clock: the kernel
+//! says EMFILE at once and again, whether or not anybody dials (`uring-sys-notes/accept-emfile.md`).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::waiters::Waiters;
+use crate::op::{Call, Completion, Request, Token};
+use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes, ended};
+use crate::task::{poll_proceed, spend};
+
+/// How long accepting pauses when descriptors or memory are short: at first, and at most.
+const PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
+
+/// A listening socket and what it has accepted.
+pub(super) struct Acceptor {
+    core: Rc<Core>,
+    state: RefCell<State>,
+    /// How many connections may be parked.
+    limit: usize,
+}
+
+struct State {
+    /// `None` once it was closed and no request is on it.
+    fd: Option<Fd>,
+    accept: Accepting,
+    parked: VecDeque<Fd>,
+    waiters: Waiters,
+    pause: Duration,
+    /// Why nothing more can be accepted: an errno.
+    error: Option<i32>,
+    /// Set by `close`: what is parked or in the backlog is still handed out.
+    closing: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Accepting {
+    Idle,
+    Armed(Token),
+    /// As Armed, and asked to end.
+    Ending,
+    /// Short of descriptors; an alarm is set.
+    Pausing,
+}
+
+impl Acceptor {
+    pub(super) fn new(fd: Fd, limit: usize) -> Rc<Self> {
+        Rc::new(Self {
+            core: fd.core().clone(),
+            state: RefCell::new(State {
+                fd: Some(fd),
+                accept: Accepting::Idle,
+                parked: VecDeque::new(),
+                waiters: Waiters::default(),
+                pause: PAUSE,
+                error: None,
+                closing: false,
+            }),
+            limit,
+        })
+    }
+
+    /// Waits for the next connection.
+    pub(super) fn accept(self: &Rc<Self>) -> Accept<'_> {
+        Accept { acceptor: self, ticket: None }
+    }
+
+    /// Works on the listening descriptor.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    pub(super) fn with_fd<T>(&self, f: impl FnOnce(&Fd) -> io::Result<T>) -> io::Result<T> {
+        match &self.state.borrow().fd {
+            Some(fd) => f(fd),
+            None => Err(closed()),
+        }
+    }
+
+    /// Stops listening. What has been accepted, and what the kernel had queued, is still handed out.
+    pub(super) fn close(self: &Rc<Self>) {
+        let mut state = self.state.borrow_mut();
+        state.closing = true;
+        self.end(&mut state);
+        let mut wakes = Wakes::new();
+        if matches!(state.accept, Accepting::Idle | Accepting::Pausing) {
+            self.drain(&mut state, &mut wakes);
+        }
+        drop(state);
+        wakes.drain(..).for_each(crate::task::wake);
+    }
+
+    /// Stops listening and closes what nobody took.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state.borrow_mut();
+        self.end(&mut state);
+        state.error = Some(libc::EBADF);
+        let parked = std::mem::take(&mut state.parked);
+        drop(state);
+        drop(parked);
+    }
+
+    fn arm(self: &Rc<Self>, state: &mut State) -> io::Result<()> {
+        let Some(fd) = &state.fd else { return Ok(()) };
+        debug_assert_eq!(state.accept, Accepting::Idle);
+        let request = Request::Accept { fd: fd.raw(), multi: true };
+        let token = self.core.submit(request, Waiting::Sink(self.clone(), Role(0)))?;
+        state.accept = Accepting::Armed(token);
+        Ok(())
+    }
+
+    fn end(&self, state: &mut State) {
+        if let Accepting::Armed(token) = state.accept {
+            state.accept = Accepting::Ending;
+            self.core.cancel(token);
+        }
+    }
+
+    /// Accepts what the backlog holds, then lets the descriptor go.
+    fn drain(&self, state: &mut State, wakes: &mut Wakes) {
+        if let Some(fd) = state.fd.take() {
+            while let Ok(accepted) = self.core.call(Call::AcceptNow { fd: fd.raw() }) {
+                state.parked.push_back(Fd::new(accepted, self.core.clone()));
+            }
+        }
+        // Everybody looks: some get a connection, the rest learns that there will be none.
+        while let Some(waiter) = state.waiters.pop() {
+            wakes.push(waiter);
+        }
+    }
+}
+
+impl Sink for Acceptor {
+    fn settle(self: Rc<Self>, _role: Role, completion: Completion, wakes: &mut Wakes) {
+        let mut state = self.state.borrow_mut();
+        let last = !completion.flags.more();
+        if last {
+            state.accept = Accepting::Idle;
+        }
+        let mut unwanted = None;
+        match completion.result {
+            accepted @ 0.. => {
+                let fd = Fd::new(accepted, self.core.clone());
+                state.pause = PAUSE;
+                if state.error.is_some() {
+                    unwanted = Some(fd);
+                } else {
+                    state.parked.push_back(fd);
+                    wakes.extend(state.waiters.pop());
+                }
+            }
+            error => match -error {
+                libc::ECANCELED
+                | libc::ECONNABORTED
+                | libc::EINTR
+                | libc::EAGAIN
+                | libc::EPROTO
+                | libc::EPERM => {}
+                libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => {
+                    state.accept = Accepting::Pausing;
+                    let this: Weak<Self> = Rc::downgrade(&self);
+                    self.core.set_alarm(self.core.now() + state.pause, this);
+                    state.pause = (state.pause * 2).min(LONGEST_PAUSE);
+                }
+                errno => {
+                    state.error.get_or_insert(errno);
+                    while let Some(waiter) = state.waiters.pop() {
+                        wakes.push(waiter);
+                    }
+                }
+            },
+        }
+        let idle = matches!(state.accept, Accepting::Idle | Accepting::Pausing);
+        if last && idle && state.closing {
+            self.drain(&mut state, wakes);
+        } else if state.parked.len() >= self.limit {
+            self.end(&mut state);
+        } else if state.accept == Accepting::Idle
+            && state.error.is_none()
+            && !state.waiters.is_empty()
+        {
+            let _ = self.arm(&mut state);
+        }
+        drop(state);
+        drop(unwanted);
+    }
+
+    fn alarm(self: Rc<Self>, _wakes: &mut Wakes) {
+        let mut state = self.state.borrow_mut();
+        if state.accept == Accepting::Pausing {
+            state.accept = Accepting::Idle;
+            if state.error.is_none() && !state.waiters.is_empty() {
+                let _ = self.arm(&mut state);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Acceptor").field("fd", &self.state.borrow().fd).finish_non_exhaustive()
+    }
+}
+
+/// The next connection of an acceptor.
+pub(super) struct Accept<'a> {
+    acceptor: &'a Rc<Acceptor>,
+    ticket: Option<u64>,
+}
+
+impl Future for Accept<'_> {
+    type Output = io::Result<Fd>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Fd>> {
+        ready!(poll_proceed(cx));
+        let acceptor = self.acceptor;
+        let mut state = acceptor.state.borrow_mut();
+        let result = match state.parked.pop_front() {
+            Some(fd) => Ok(fd),
+            None => match state.error {
+                Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+                None if acceptor.core.has_ended() => Err(ended()),
+                None if state.closing && state.fd.is_none() => Err(closed()),
+                None => {
+                    if state.accept == Accepting::Idle && !state.closing {
+                        acceptor.arm(&mut state)?;
+                    }
+                    state.waiters.wait(&mut self.ticket, cx.waker());
+                    return Poll::Pending;
+                }
+            },
+        };
+        state.waiters.remove(self.ticket.take());
+        let low = state.parked.len() <= acceptor.limit / 2;
+        if result.is_ok() && low && state.accept == Accepting::Idle && !state.closing {
+            // A failure to ask for more is the next accept's to report.
+            let _ = acceptor.arm(&mut state);
+        }
+        spend();
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Accept<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let mut state = self.acceptor.state.borrow_mut();
+        let woken = !state.waiters.remove(Some(ticket));
+        let next = if woken && !state.parked.is_empty() { state.waiters.pop() } else { None };
+        drop(state);
+        if let Some(next) = next {
+            crate::task::wake(next);
+        }
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the listener is closed")
+}

@@ -1,0 +1,35 @@
+//! TCP.
+//!
+//! A socket owns what it receives: completions land in its [inbox](inbox::Inbox), whether or not a
+//! `read` waits, and `read` takes from there. What is written gathers in its [outbox](outbox::Outbox)
+//! and leaves in one send at a time. So dropping a future never loses a byte or a connection, and
+//! plain slices work on a completion runtime.
+//!
+//! ```text
+//!   write_all(&buf)                                read(&mut buf)
+//!        │ copied once                                ▲ copied once, or lent by read_chunk
+//!        ▼                                            │
+//!     outbox ── one send in flight ──► kernel ──► inbox of leases
+//! ```
+
+mod accept;
+mod addr;
+mod connect;
+mod halves;
+mod inbox;
+mod op;
+mod options;
+mod outbox;
+mod readiness;
+mod socket;
+mod tcp_listener;
+mod tcp_stream;
+mod waiters;
+
+pub use addr::ToSocketAddrs;
+pub use connect::TcpConnector;
+pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use options::TcpListenerOptions;
+pub use readiness::Readiness;
+pub use tcp_listener::TcpListener;
+pub use tcp_stream::TcpStream;

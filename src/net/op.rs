@@ -1,0 +1,57 @@
+//! Operations of sockets that a future waits for.
+#![expect(unsafe_code, reason = "promises where the kernel's pointers point")]
+
+use std::io;
+use std::rc::Rc;
+
+use crate::op::{Completion, Request};
+use crate::runtime::{Fd, Op};
+use crate::sys::SockAddr;
+
+/// Connects a fresh socket: gives it back, connected.
+pub(super) struct ConnectOp {
+    fd: Fd,
+    address: Box<SockAddr>,
+}
+
+impl ConnectOp {
+    pub(super) fn new(fd: Fd, address: SockAddr) -> Self {
+        Self { fd, address: Box::new(address) }
+    }
+}
+
+// SAFETY: the only pointer is to the boxed address, which nothing touches.
+unsafe impl Op for ConnectOp {
+    type Output = Fd;
+
+    fn request(&mut self) -> Request {
+        Request::Connect {
+            fd: self.fd.raw(),
+            address: self.address.as_ptr(),
+            len: self.address.len(),
+        }
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<Fd> {
+        completion.outcome().map(|_| self.fd)
+    }
+}
+
+/// Waits until a descriptor shows something.
+pub(super) struct PollOp {
+    pub(super) fd: Rc<Fd>,
+    pub(super) events: u32,
+}
+
+// SAFETY: the request has no pointer.
+unsafe impl Op for PollOp {
+    type Output = ();
+
+    fn request(&mut self) -> Request {
+        Request::Poll { fd: self.fd.raw(), events: self.events }
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<()> {
+        completion.outcome().map(drop)
+    }
+}

@@ -1,0 +1,200 @@
+//! The outbox: what was written and has not left.
+//!
+//! ```text
+//!   push ──► pieces ──flush, once a turn──► one send in flight ──advance──► (gone)
+//! ```
+//!
+//! At most one send is in flight; what is written meanwhile gathers behind it and leaves with the
+//! next. In-flight bytes stay in `pieces` until the kernel says how many have gone: a piece's memory
+//! has a fixed address, and appending to a block does not touch the bytes in flight.
+
+use std::io;
+use std::task::Waker;
+
+use bytes::Bytes;
+
+use crate::buf::{Block, Lease, Message, PIECES, Pool, Short, Spares};
+use crate::op::{Request, Token};
+
+/// Bytes that the outbox takes ahead of the kernel.
+pub(super) const HIGH: usize = 64 * 1024;
+
+/// Bytes of one piece in one send, at most; the rest follows.
+const LONGEST: usize = 1 << 30;
+
+/// Something to send.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// Copied bytes: sent from `start` on, and filled on at the end.
+    Copied {
+        block: Block,
+        start: usize,
+    },
+    Lease(Lease),
+    Bytes(Bytes),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied { block, start } => &block[*start..],
+            Self::Lease(lease) => lease,
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    fn advance(&mut self, n: usize) {
+        match self {
+            Self::Copied { start, .. } => *start += n,
+            Self::Lease(lease) => lease.advance(n),
+            Self::Bytes(bytes) => drop(bytes.split_to(n)),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    pieces: Short<Piece>,
+    /// All bytes of `pieces`, in flight or not.
+    buffered: usize,
+    /// The send in flight.
+    sending: Option<Token>,
+    /// The header of the send in flight, if it is a gathered one.
+    message: Option<Box<Message>>,
+    /// Why nothing more can be sent: an errno. Set once.
+    error: Option<i32>,
+    /// Set when it stands in the core's list for this turn's flush.
+    pub(super) dirty: bool,
+    /// Whoever waits for room, or for the last byte to leave.
+    pub(super) writer: Option<Waker>,
+}
+
+impl Outbox {
+    pub(super) const fn new() -> Self {
+        Self {
+            pieces: Short::new(),
+            buffered: 0,
+            sending: None,
+            message: None,
+            error: None,
+            dirty: false,
+            writer: None,
+        }
+    }
+
+    /// Bytes that may still be taken.
+    pub(super) fn room(&self) -> usize {
+        HIGH.saturating_sub(self.buffered)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffered == 0
+    }
+
+    pub(super) fn sending(&self) -> Option<Token> {
+        self.sending
+    }
+
+    /// Whether it has bytes that no send carries yet.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.sending.is_none() && !self.is_empty()
+    }
+
+    /// The error that ended sending.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.error.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
+    }
+
+    /// Copies `bytes` in.
+    pub(super) fn push_copy(&mut self, mut bytes: &[u8], spares: &Spares) {
+        self.buffered += bytes.len();
+        if let Some(Piece::Copied { block, .. }) = self.pieces.back_mut() {
+            bytes = &bytes[block.push(bytes)..];
+        }
+        while !bytes.is_empty() {
+            // A writer of many small pieces gets larger blocks from its second one on.
+            let room = if self.pieces.is_empty() { bytes.len() } else { bytes.len().max(4096) };
+            let mut block = spares.block(room);
+            bytes = &bytes[block.push(bytes)..];
+            self.pieces.push(Piece::Copied { block, start: 0 });
+        }
+    }
+
+    /// Takes a piece in without copying, unless it is a lease and the ring has few buffers left.
+    pub(super) fn push(&mut self, piece: Piece, pool: &Pool) {
+        let piece = match piece {
+            Piece::Lease(lease) if pool.low() && lease.in_ring() => Piece::Lease(pool.copy(&lease)),
+            other => other,
+        };
+        let len = piece.bytes().len();
+        if len > 0 {
+            self.buffered += len;
+            self.pieces.push(piece);
+        }
+    }
+
+    /// The next send: of one piece, or gathered.
+    pub(super) fn request(&mut self, fd: i32, spares: &Spares) -> Request {
+        if self.pieces.len() == 1 {
+            let piece = self.pieces.front_mut().expect("there is one").bytes();
+            let len = piece.len().min(LONGEST) as u32;
+            return Request::Send { fd, ptr: piece.as_ptr(), len };
+        }
+        let mut message = spares.message();
+        let header = message.gather(self.pieces.iter().take(PIECES).map(Piece::bytes));
+        self.message = Some(message);
+        Request::SendMsg { fd, message: header }
+    }
+
+    /// Says that the request is on its way.
+    pub(super) fn sent(&mut self, token: Token) {
+        debug_assert!(self.sending.is_none(), "one send at a time");
+        self.sending = Some(token);
+    }
+
+    /// Takes in the completion of the send.
+    pub(super) fn settle(&mut self, result: i32, spares: &Spares) {
+        self.sending = None;
+        if let Some(message) = self.message.take() {
+            spares.keep_message(message);
+        }
+        match result {
+            // A short send is the sign of an error that the next one names.
+            0.. => self.advance(result as usize, spares),
+            _ if result == -libc::EINTR || result == -libc::EAGAIN => {}
+            _ => self.fail(-result, spares),
+        }
+    }
+
+    /// Ends sending: what is left is dropped. The first error stays. Not while a send is in flight:
+    /// the kernel reads what would be dropped.
+    pub(super) fn fail(&mut self, errno: i32, spares: &Spares) {
+        self.error.get_or_insert(errno);
+        if self.sending.is_none() {
+            self.advance(self.buffered, spares);
+        }
+    }
+
+    /// Whether it failed with bytes still in flight; they go when the send has ended.
+    pub(super) fn has_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    fn advance(&mut self, mut n: usize, spares: &Spares) {
+        // The kernel's word is not taken for more than what there was.
+        n = n.min(self.buffered);
+        self.buffered -= n;
+        while n > 0 {
+            let piece = self.pieces.front_mut().expect("buffered bytes stand in pieces");
+            let len = piece.bytes().len();
+            if n < len {
+                piece.advance(n);
+                return;
+            }
+            n -= len;
+            if let Some(Piece::Copied { block, .. }) = self.pieces.pop() {
+                spares.keep_block(block);
+            }
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! A TCP connection.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::addr::ToSocketAddrs;
+use super::connect::TcpConnector;
+use super::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::options::{self, Setting};
+use super::outbox::Piece;
+use super::socket::Socket;
+use crate::buf::Lease;
+use crate::op::Call;
+use crate::runtime::{Fd, current};
+use crate::sys::{SockAddr, file};
+
+/// A TCP connection.
+///
+/// What arrives belongs to the stream, not to the call that waits for it: a dropped `read` loses
+/// nothing. What is written is taken by the stream's outbox and leaves in order, as few sends as
+/// possible, also when the stream is dropped right after: it flushes in the background, for at most
+/// [`Builder::linger`](crate::Builder::linger).
+///
+/// # Examples
+///
+/// ```
+/// use ringloop::net::{TcpListener, TcpStream};
+///
+/// ringloop::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+///     let (mut server, _) = listener.accept().await?;
+///     client.write_all(b"hello").await?;
+///     let mut buf = [0; 16];
+///     let n = server.read(&mut buf).await?;
+///     assert_eq!(&buf[..n], b"hello");
+///     std::io::Result::Ok(())
+/// }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct TcpStream {
+    handle: Handle,
+}
+
+/// The user's side of a socket: dropping it lets the socket flush and close.
+#[derive(Debug)]
+pub(super) struct Handle(pub(super) Rc<Socket>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl TcpStream {
+    pub(super) fn new(socket: Rc<Socket>) -> Self {
+        Self { handle: Handle(socket) }
+    }
+
+    pub(super) fn from_handle(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    fn socket(&self) -> &Rc<Socket> {
+        &self.handle.0
+    }
+
+    /// Connects to the first address that answers; [`TcpConnector`] has a time limit and more.
+    ///
+    /// asyncio's `open_connection`, at the level of bytes.
+    ///
+    /// # Errors
+    ///
+    /// The last address's: `ConnectionRefused`, `TimedOut`, and what else `connect(2)` says;
+    /// `InvalidInput` for text that is no address; `NotConnected` outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the socket.
+    pub async fn connect(to: impl ToSocketAddrs) -> io::Result<Self> {
+        TcpConnector::new().connect(to).await
+    }
+
+    /// Takes over a connected socket of std.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` outside a runtime; what `fcntl(2)` says.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        let core = current()?;
+        let fd = Fd::new(file::into_raw(stream.into()), core);
+        fd.core().call(Call::SetNonblocking { fd: fd.raw(), on: true })?;
+        Ok(Self::new(Socket::new(fd)))
+    }
+
+    /// Gives the connection back to std, in blocking mode, with the bytes that had arrived and were
+    /// not read. What was written is flushed first.
+    ///
+    /// The descriptor is a duplicate: its number differs.
+    ///
+    /// # Errors
+    ///
+    /// The flush's error, or what `fcntl(2)` says; the stream is closed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the stream: it is flushed and closed in the background.
+    pub async fn into_std(self) -> io::Result<(std::net::TcpStream, Bytes)> {
+        self.socket().flush().await?;
+        let parked = self.socket().quiesce().await?;
+        let fd = self.socket().fd();
+        let copy = fd.core().call(Call::Duplicate { fd: fd.raw() })?;
+        let stream = std::net::TcpStream::from(file::own(copy));
+        fd.core().call(Call::SetNonblocking { fd: copy, on: false })?;
+        Ok((stream, Bytes::from(parked)))
+    }
+
+    /// Reads what has arrived into `buf`, waiting for the first byte; 0 is the end of the stream (or
+    /// of an empty `buf`).
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionReset` and what else `recv(2)` says, after all bytes that came before;
+    /// `NotConnected` once the runtime has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing: bytes stay with the stream.
+    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket().read(buf).await
+    }
+
+    /// Lends the next received piece without copying it; `None` is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Lease>> {
+        self.socket().read_chunk().await
+    }
+
+    /// As [`read`](Self::read), but the bytes stay to be read again. It sees what has been received,
+    /// which may grow.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket().peek(buf).await
+    }
+
+    /// Hands all of `buf` to the stream's outbox, which runs at most 64 KiB ahead of the kernel.
+    ///
+    /// Small writes of one turn leave in one send. [`flush`](Self::flush) waits for the kernel.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe`, `ConnectionReset`, …: an error that is already known; a later one is reported by
+    /// the next write, flush or shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it sends, in order, what had been taken; how much that was is not told.
+    pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        self.socket().write_all(buf).await
+    }
+
+    /// Hands `bytes` over without copying. It waits for room, then takes all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, nothing was taken.
+    pub async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.socket().write_piece(Piece::Bytes(bytes)).await
+    }
+
+    /// Hands received bytes over without copying; they may come from any stream of the runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, nothing was taken; the lease goes with the future.
+    pub async fn write_chunk(&mut self, lease: Lease) -> io::Result<()> {
+        self.socket().write_piece(Piece::Lease(lease)).await
+    }
+
+    /// Hands over as much of `slices`, in order, as there is room for; returns how many bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, nothing was taken.
+    #[doc(alias = "writelines")]
+    pub async fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.socket().write_vectored(slices).await
+    }
+
+    /// Waits until the kernel has taken everything that was written.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing.
+    #[doc(alias = "drain")]
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.socket().flush().await
+    }
+
+    /// Ends reading, writing or both; `shutdown(2)`. Ending writing flushes first, so the peer gets
+    /// every byte and then the end.
+    ///
+    /// # Errors
+    ///
+    /// The flush's error; `NotConnected` when the peer has gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, nothing was shut down.
+    #[doc(alias = "write_eof")]
+    pub async fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
+        self.socket().shutdown(how).await
+    }
+
+    /// Closes at once with a reset: what was written and has not left is discarded.
+    pub fn abort(self) {
+        self.socket().abort();
+    }
+
+    /// Splits into two halves that borrow the stream.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        (ReadHalf::new(self.socket()), WriteHalf::new(self.socket()))
+    }
+
+    /// Splits into two halves that own the stream together.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        let handle = Rc::new(self.handle);
+        (OwnedReadHalf::new(handle.clone()), OwnedWriteHalf::new(handle))
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` when the peer has gone.
+    #[doc(alias = "peername")]
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        peer_addr(self.socket().fd())
+    }
+
+    /// The local address.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` once the runtime has ended.
+    #[doc(alias = "sockname")]
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        local_addr(self.socket().fd())
+    }
+
+    /// Whether small writes leave at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt(2)` says.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.option(libc::IPPROTO_TCP, libc::TCP_NODELAY).map(|on| on != 0)
+    }
+
+    /// Lets small writes leave at once (`TCP_NODELAY`, off by default): without waiting for the
+    /// answer to earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says.
+    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.set(Setting::flag(libc::IPPROTO_TCP, libc::TCP_NODELAY, on))
+    }
+
+    /// After how much silence the kernel asks whether the peer is there (`SO_KEEPALIVE` and
+    /// `TCP_KEEPIDLE`); `None`: never.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt(2)` says.
+    pub fn keepalive(&self) -> io::Result<Option<Duration>> {
+        if self.option(libc::SOL_SOCKET, libc::SO_KEEPALIVE)? == 0 {
+            return Ok(None);
+        }
+        let idle = self.option(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE)?;
+        Ok(Some(Duration::from_secs(idle.max(0) as u64)))
+    }
+
+    /// Sets after how much silence (in whole seconds, rounded up) the kernel asks whether the peer is
+    /// there; `None` (the default) never asks.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says.
+    pub fn set_keepalive(&self, idle: Option<Duration>) -> io::Result<()> {
+        if let Some(idle) = idle {
+            let idle = options::seconds(idle);
+            self.set(Setting::int(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, idle))?;
+        }
+        self.set(Setting::flag(libc::SOL_SOCKET, libc::SO_KEEPALIVE, idle.is_some()))
+    }
+
+    /// `SO_LINGER`; see [`set_linger`](Self::set_linger).
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt(2)` says.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        let fd = self.socket().fd();
+        let [on, seconds] =
+            options::get_pair(fd.core(), fd.raw(), libc::SOL_SOCKET, libc::SO_LINGER)?;
+        Ok((on != 0).then(|| Duration::from_secs(seconds.max(0) as u64)))
+    }
+
+    /// Sets `SO_LINGER`, in whole seconds: zero makes the close a reset. The kernel's own waiting on
+    /// close is not wanted in an event loop; the stream flushes in the background without it.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        let seconds = linger.map_or(0, |linger| match linger.is_zero() {
+            true => 0,
+            false => options::seconds(linger),
+        });
+        let linger = libc::linger { l_onoff: i32::from(linger.is_some()), l_linger: seconds };
+        self.set(options::linger(linger))
+    }
+
+    /// The time to live of outgoing packets.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt(2)` says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        let (level, name) = self.ttl_option()?;
+        self.option(level, name).map(|ttl| ttl.max(0) as u32)
+    }
+
+    /// Sets the time to live of outgoing packets (1 to 255).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` out of range.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let (level, name) = self.ttl_option()?;
+        self.set(Setting::int(level, name, i32::try_from(ttl).unwrap_or(i32::MAX)))
+    }
+
+    /// The kernel's receive buffer, in bytes; it says twice what was set, for its own use.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt(2)` says.
+    pub fn recv_buffer_size(&self) -> io::Result<usize> {
+        self.option(libc::SOL_SOCKET, libc::SO_RCVBUF).map(|n| n.max(0) as usize)
+    }
+
+    /// Sets the kernel's receive buffer, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says.
+    pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        self.set(Setting::int(libc::SOL_SOCKET, libc::SO_RCVBUF, bytes))
+    }
+
+    /// The kernel's send buffer, in bytes; it says twice what was set, for its own use.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt(2)` says.
+    pub fn send_buffer_size(&self) -> io::Result<usize> {
+        self.option(libc::SOL_SOCKET, libc::SO_SNDBUF).map(|n| n.max(0) as usize)
+    }
+
+    /// Sets the kernel's send buffer, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says.
+    pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        self.set(Setting::int(libc::SOL_SOCKET, libc::SO_SNDBUF, bytes))
+    }
+
+    fn ttl_option(&self) -> io::Result<(i32, i32)> {
+        Ok(match self.local_addr()? {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TTL),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS),
+        })
+    }
+
+    fn option(&self, level: i32, name: i32) -> io::Result<i32> {
+        let fd = self.socket().fd();
+        options::get(fd.core(), fd.raw(), level, name)
+    }
+
+    fn set(&self, setting: Setting) -> io::Result<()> {
+        let fd = self.socket().fd();
+        options::set(fd.core(), fd.raw(), setting)
+    }
+}
+
+pub(super) fn peer_addr(fd: &Fd) -> io::Result<SocketAddr> {
+    let mut address = SockAddr::empty();
+    fd.core().call(Call::PeerAddr { fd: fd.raw(), address: &mut address })?;
+    address.to_inet()
+}
+
+pub(super) fn local_addr(fd: &Fd) -> io::Result<SocketAddr> {
+    let mut address = SockAddr::empty();
+    fd.core().call(Call::LocalAddr { fd: fd.raw(), address: &mut address })?;
+    address.to_inet()
+}

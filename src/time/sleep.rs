@@ -1,0 +1,118 @@
+//! Waiting for a moment.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use super::core;
+use crate::runtime::{Core, TimerKey};
+use crate::task::{poll_proceed, spend};
+
+/// Waits for `duration`, counted from this call; asyncio's [`sleep`].
+///
+/// `Duration::MAX` waits for ever. A duration of zero is over at the first poll.
+///
+/// [`sleep`]: https://docs.python.org/3/library/asyncio-task.html#asyncio.sleep
+///
+/// # Cancel safety
+///
+/// Dropping it forgets the timer.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// ringloop::run(async {
+///     let start = Instant::now();
+///     ringloop::time::sleep(Duration::from_millis(5)).await;
+///     assert!(start.elapsed() >= Duration::from_millis(5));
+/// });
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    let core = core();
+    let deadline = core.now().checked_add(duration);
+    Sleep { core, deadline, timer: None }
+}
+
+/// Waits until `deadline`. A moment in the past is over at the first poll.
+///
+/// # Cancel safety
+///
+/// Dropping it forgets the timer.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[doc(alias = "call_at")]
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { core: core(), deadline: Some(deadline), timer: None }
+}
+
+/// The future of [`sleep`] and [`sleep_until`].
+///
+/// Polled after its runtime has ended, it is over: there is no clock left to wait for.
+#[must_use = "futures do nothing unless awaited"]
+#[derive(Debug)]
+pub struct Sleep {
+    core: Rc<Core>,
+    /// `None`: never.
+    deadline: Option<Instant>,
+    /// Set by the first poll; stale once it has fired.
+    timer: Option<TimerKey>,
+}
+
+impl Sleep {
+    /// When it ends; `None` if it never does.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Lets it end at `deadline` instead. One that has ended begins anew.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.clear();
+        self.deadline = Some(deadline);
+    }
+
+    fn clear(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            self.core.clear_timer(timer);
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(poll_proceed(cx));
+        if self.core.has_ended() {
+            return Poll::Ready(());
+        }
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        let pending = match self.timer {
+            Some(timer) => self.core.update_timer(timer, cx.waker()),
+            None if self.core.now() >= deadline => false,
+            None => {
+                self.timer = Some(self.core.set_timer(deadline, cx.waker().clone()));
+                true
+            }
+        };
+        if pending {
+            return Poll::Pending;
+        }
+        spend();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

@@ -1,0 +1,8 @@
+//! One suite, run on every backend.
+//!
+//! Each test gets a [`Builder`] for each backend that this machine and `RINGLOOP_BACKEND` allow; the
+//! check runs the whole binary again under a seccomp filter that forbids io_uring.
+
+mod support;
+
+mod smoke;

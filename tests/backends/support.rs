@@ -1,0 +1,60 @@
+//! What every test uses: a runtime on each backend, and a watchdog.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use ringloop::{BackendChoice, Builder, Runtime};
+
+/// How long a test may take on one backend before the process is ended.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The backends to test: the one that `RINGLOOP_BACKEND` names, or both, or what there is.
+pub(crate) fn backends() -> Vec<BackendChoice> {
+    let named: BackendChoice = match std::env::var("RINGLOOP_BACKEND") {
+        Ok(text) => text.parse().expect("RINGLOOP_BACKEND names a backend"),
+        Err(_) => BackendChoice::Auto,
+    };
+    if named != BackendChoice::Auto {
+        return vec![named];
+    }
+    match Builder::new().backend(BackendChoice::Uring).build() {
+        Ok(_) => vec![BackendChoice::Uring, BackendChoice::Epoll],
+        Err(_) => vec![BackendChoice::Auto],
+    }
+}
+
+/// Runs `test` once for each backend, with a builder that makes it.
+pub(crate) fn on_each_backend(test: impl Fn(&mut Builder)) {
+    for backend in backends() {
+        let _watchdog = Watchdog::start(format!("a test on {backend}"));
+        test(Builder::new().backend(backend));
+    }
+}
+
+/// Runs a future on a runtime of each backend; the runtime ends within the same watch.
+pub(crate) fn run_on_each<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    on_each_backend(|builder| build(builder).block_on(test()));
+}
+
+pub(crate) fn build(builder: &Builder) -> Runtime {
+    builder.build().expect("a backend that was there a moment ago")
+}
+
+/// Ends the process when it is not dropped in time: a hang fails loudly, and names itself.
+pub(crate) struct Watchdog {
+    _alive: std::sync::mpsc::Sender<()>,
+}
+
+impl Watchdog {
+    pub(crate) fn start(what: String) -> Self {
+        let name = std::thread::current().name().unwrap_or("?").to_owned();
+        let (alive, dead) = channel::<()>();
+        std::thread::spawn(move || {
+            if dead.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{name}: {what} hangs: no end within {PATIENCE:?}");
+                std::process::abort();
+            }
+        });
+        Self { _alive: alive }
+    }
+}
