@@ -31,7 +31,7 @@ const COPY_MAX: usize = 4096;
 /// # let mut peer = ringloop::net::TcpStream::connect(listener.local_addr()?).await?;
 /// # let (mut stream, _) = listener.accept().await?;
 /// # peer.write_all(b"hello").await?;
-/// let mut lease = stream.read_chunk().await?;
+/// let mut lease = stream.read_chunk().await?.expect("five bytes are on their way");
 /// let first = lease.split_to(1);
 /// assert_eq!(&first[..], b"h");
 /// stream.write_chunk(lease).await?; // sent without a copy

@@ -94,6 +94,16 @@ impl Pool {
         self.0.free.borrow_mut().push(id);
     }
 
+    /// Takes back every buffer that the driver took and no completion has named.
+    pub(crate) fn untake_all(&self) {
+        let taken: Vec<u16> = (0..self.count()).filter(|&id| self.is_taken(id)).collect();
+        taken.into_iter().for_each(|id| self.untake(id));
+    }
+
+    fn is_taken(&self, id: u16) -> bool {
+        self.0.taken.borrow()[usize::from(id)]
+    }
+
     /// The lease of the `len` bytes that a completion says are in buffer `id`.
     ///
     /// Few buffers left: the bytes are copied to the heap and the buffer is free again at once, so

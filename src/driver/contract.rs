@@ -18,14 +18,21 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::backend::{Backend, BackendChoice};
+use super::uring::{Caps, Uring};
 use super::{Driver, Until};
 use crate::buf::{Lease, Pool};
 use crate::op::{Completion, Into, Request, Token};
 use crate::sys::sync::Arc;
 use crate::worker::Workers;
 
-/// What the suite runs on. A new backend is one line.
-const BACKENDS: [BackendChoice; 2] = [BackendChoice::Uring, BackendChoice::Epoll];
+/// What the suite runs on: the drivers, and io_uring as older kernels have it. A new backend is one
+/// line.
+const BACKENDS: [(&str, BackendChoice, Caps); 4] = [
+    ("uring", BackendChoice::Uring, Caps::ALL),
+    ("uring before 6.17", BackendChoice::Uring, Caps { multishot: true, totals: false }),
+    ("uring before 6.0", BackendChoice::Uring, Caps { multishot: false, totals: false }),
+    ("epoll", BackendChoice::Epoll, Caps::ALL),
+];
 
 /// No test has to wait this long; whatever does is stuck.
 const STUCK: Duration = Duration::from_secs(10);
@@ -36,12 +43,12 @@ const SIZE: usize = 4096;
 /// Runs `test` on every backend.
 fn each(mut test: impl FnMut(&mut Rig)) {
     let asked = BackendChoice::Auto.or_environment().expect("RINGLOOP_BACKEND names a backend");
-    for choice in BACKENDS {
+    for (name, choice, caps) in BACKENDS {
         if asked != BackendChoice::Auto && asked != choice {
             continue;
         }
-        eprintln!("on {choice}");
-        let Some(mut rig) = Rig::new(choice) else {
+        eprintln!("on {name}");
+        let Some(mut rig) = Rig::new(choice, caps) else {
             assert_ne!(asked, choice, "the backend that was asked for is not to be had");
             continue;
         };
@@ -64,10 +71,13 @@ struct Rig {
 
 impl Rig {
     /// `None` where io_uring is forbidden.
-    fn new(choice: BackendChoice) -> Option<Self> {
+    fn new(choice: BackendChoice, caps: Caps) -> Option<Self> {
         let pool = Pool::new(64, SIZE as u32, 1 << 20).unwrap();
         let workers = Arc::new(Workers::new(2, "contract"));
-        let (driver, _) = Backend::open(choice, &pool, workers).ok()?;
+        let driver = match choice {
+            BackendChoice::Uring => Backend::Uring(Box::new(Uring::new(&pool, caps).ok()?.0)),
+            _ => Backend::open(choice, &pool, workers).ok()?.0,
+        };
         Some(Self { driver, pool, flying: Vec::new(), serial: 0, came: VecDeque::new(), waits: 0 })
     }
 

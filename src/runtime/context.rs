@@ -15,22 +15,28 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Entered {
     _tasks: task::Entered,
+    before: Option<Rc<Core>>,
 }
 
 impl Entered {
     /// Enters. `None` when a runtime runs on this thread already.
     pub(super) fn new(core: &Rc<Core>) -> Option<Self> {
-        let entered = task::Entered::new(core.tasks())?;
-        CURRENT.set(Some(core.clone()));
-        Some(Self { _tasks: entered })
+        current().is_err().then(|| Self::over(core))
+    }
+
+    /// Enters, whoever was here before; they are back when it is dropped.
+    pub(super) fn over(core: &Rc<Core>) -> Self {
+        let before = CURRENT.try_with(|current| current.replace(Some(core.clone())));
+        Self { _tasks: task::Entered::new(core.tasks()), before: before.ok().flatten() }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // Taken out first: dropping it may look here.
-        let core = CURRENT.try_with(|current| current.borrow_mut().take());
-        drop(core);
+        let before = self.before.take();
+        // Dropped outside of the borrow: dropping a core may look here.
+        let ours = CURRENT.try_with(|current| current.replace(before));
+        drop(ours);
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use super::inflight::{InFlight, Orphan, Settled, Waiting};
+use super::inflight::{InFlight, Left, Orphan, Settled, Taken, Waiting};
 use super::metrics::Counters;
 use super::sink::{Sink, Wakes};
 use super::timers::{Key, Timers};
@@ -41,6 +41,8 @@ pub(crate) struct Core {
     unsent: Cell<usize>,
     /// Set by `Handle::stop`, cleared by `run_forever`.
     stopped: Cell<bool>,
+    /// Set near the end: what has not been submitted by then never is.
+    closing: Cell<bool>,
     counters: Counters,
     limits: Limits,
     totals: bool,
@@ -94,6 +96,7 @@ impl Core {
             starved: RefCell::default(),
             unsent: Cell::new(0),
             stopped: Cell::new(false),
+            closing: Cell::new(false),
             counters: Counters::new(),
             limits,
             scratch: RefCell::default(),
@@ -111,6 +114,9 @@ impl Core {
     pub(crate) fn submit(&self, request: Request, waiting: Waiting) -> io::Result<Token> {
         let mut driver = self.driver.borrow_mut();
         let driver = driver.as_mut().ok_or_else(ended)?;
+        if self.closing.get() && !matches!(request, Request::Close { .. }) {
+            return Err(ended());
+        }
         if sys::fork::in_child() {
             return Err(forked());
         }
@@ -138,16 +144,28 @@ impl Core {
     }
 
     /// The result of a future's request, if it is there; else `waker` is kept.
-    pub(super) fn take(&self, token: Token, waker: &Waker) -> Option<Completion> {
-        self.inflight.borrow_mut().take(token, waker)
+    ///
+    /// # Errors
+    ///
+    /// The runtime has ended.
+    pub(super) fn take(&self, token: Token, waker: &Waker) -> io::Result<Option<Completion>> {
+        // Taken out of the borrow first: dropping the old waker is user code.
+        let taken = self.inflight.borrow_mut().take(token, waker);
+        match taken {
+            Taken::Done(completion) => Ok(Some(completion)),
+            Taken::Waits(_old) if !self.has_ended() => Ok(None),
+            Taken::Waits(_) | Taken::Lost => Err(ended()),
+        }
     }
 
     /// Leaves a dropped future's operation to itself and asks it to end.
     pub(super) fn orphan(&self, token: Token, orphan: Box<dyn Orphan>) {
-        let done = self.inflight.borrow_mut().orphan(token, orphan);
-        match done {
-            Some((orphan, completion)) => orphan.complete(completion),
-            None => self.cancel(token),
+        // Taken out of the borrow first: what is dropped here may be user code.
+        let left = self.inflight.borrow_mut().orphan(token, orphan);
+        match left {
+            Left::Done(orphan, completion) => orphan.complete(completion),
+            Left::InFlight(_waker) => self.cancel(token),
+            Left::Lost(orphan) => std::mem::forget(orphan),
         }
     }
 
@@ -404,8 +422,9 @@ impl Core {
 
     // ---- the end ----
 
-    /// Asks everything in flight to end.
+    /// Asks everything in flight to end; from now on only closes are submitted.
     pub(super) fn cancel_all(&self) {
+        self.closing.set(true);
         let pending = self.inflight.borrow().pending();
         for token in pending {
             self.cancel(token);
@@ -423,10 +442,9 @@ impl Core {
     pub(super) fn close(&self) -> usize {
         self.ended_at.set(self.now());
         let leaked = self.in_flight();
-        let inflight = self.inflight.take();
         if leaked > 0 {
             self.pool.leak();
-            std::mem::forget(inflight);
+            std::mem::forget(self.inflight.take());
         }
         let now = self.ended_at.get();
         let timers = self.timers.replace(Timers::new(now));

@@ -18,9 +18,8 @@ pub(super) fn end(core: &Rc<Core>) {
     if core.has_ended() {
         return;
     }
-    // Under another runtime of this thread (dropped within its `block_on`) ours is not current:
-    // then drops reach it by the handles they hold.
-    let entered = Entered::new(core);
+    // Also within another runtime of this thread: what is dropped here belongs to ours.
+    let entered = Entered::over(core);
     core.tasks().close();
     core.tasks().end_all();
     let deadline = core.now() + core.limits().grace;

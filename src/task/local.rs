@@ -14,26 +14,25 @@ thread_local! {
 
 /// While it lives, wakes and spawns of this thread go to its tasks.
 #[derive(Debug)]
-pub(crate) struct Entered(());
+pub(crate) struct Entered {
+    before: Option<Rc<Tasks>>,
+}
 
 impl Entered {
-    /// Enters. `None` when a runtime runs on this thread already.
-    pub(crate) fn new(tasks: &Rc<Tasks>) -> Option<Self> {
-        HERE.with_borrow_mut(|here| {
-            if here.is_some() {
-                return None;
-            }
-            *here = Some(tasks.clone());
-            Some(Self(()))
-        })
+    /// Enters, whoever was here before; they are back when it is dropped. In a thread's last moments
+    /// nobody can be: then wakes go by mail.
+    pub(crate) fn new(tasks: &Rc<Tasks>) -> Self {
+        let before = HERE.try_with(|here| here.replace(Some(tasks.clone())));
+        Self { before: before.ok().flatten() }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // Taken out first: dropping it may wake.
-        let tasks = HERE.try_with(|here| here.borrow_mut().take());
-        drop(tasks);
+        let before = self.before.take();
+        // Dropped outside of the borrow: dropping tasks may wake.
+        let ours = HERE.try_with(|here| here.replace(before));
+        drop(ours);
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::thread;
 
 use super::*;
+use crate::buf::Message;
 use crate::op::Call;
 use crate::sys::SockAddr;
 
@@ -196,29 +197,17 @@ fn a_message_goes_whole_from_all_its_slices() {
     each(|rig| {
         let (fd, mut peer) = pair();
         let bytes = pattern(1 << 20);
-        let mut slices: Vec<libc::iovec> = bytes
-            .chunks(100_003)
-            .map(|chunk| libc::iovec {
-                iov_base: chunk.as_ptr().cast_mut().cast(),
-                iov_len: chunk.len(),
-            })
-            .collect();
-        #[expect(unsafe_code, reason = "a msghdr has no other constructor")]
-        // SAFETY: a msghdr is plain integers and pointers that may be null.
-        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        message.msg_iov = slices.as_mut_ptr();
-        message.msg_iovlen = slices.len();
-        let token = rig.submit(Request::SendMsg { fd, message: &raw const message });
+        let mut message = Box::<Message>::default();
+        let header = message.gather(bytes.chunks(100_003));
+        let token = rig.submit(Request::SendMsg { fd, message: header });
         rig.rest();
         let reader = thread::spawn(move || (read_exact(&mut peer, 1 << 20), peer));
         assert_eq!(rig.end(token), 1 << 20);
         let (got, mut peer) = reader.join().unwrap();
         assert!(got == bytes);
         // A small one at once.
-        slices.truncate(1);
-        slices[0].iov_len = 5;
-        message.msg_iovlen = 1;
-        assert_eq!(rig.result(Request::SendMsg { fd, message: &raw const message }), 5);
+        let header = message.gather([&bytes[..5]].into_iter());
+        assert_eq!(rig.result(Request::SendMsg { fd, message: header }), 5);
         assert_eq!(read_exact(&mut peer, 5), bytes[..5]);
         rig.close(fd);
     });

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use io_uring::squeue::Entry;
 use io_uring::{opcode, types};
 
-use crate::op::{Into, Request, Token};
+use crate::op::{Into, Request};
 
 /// The provided-buffer group of the pool.
 pub(super) const GROUP: u16 = 0;
@@ -68,13 +68,13 @@ pub(super) fn entry(request: &Request, totals: bool) -> Entry {
     }
 }
 
-/// Asks the request of `token` to end.
-pub(super) fn cancel(token: Token) -> Entry {
-    opcode::AsyncCancel::new(token.user_data()).build()
+/// Asks the request with this user data to end.
+pub(super) fn cancel(user_data: u64) -> Entry {
+    opcode::AsyncCancel::new(user_data).build()
 }
 
-/// Watches the bell.
-pub(super) fn bell(fd: RawFd, multi: bool) -> Entry {
+/// Watches a descriptor for input.
+pub(super) fn readable(fd: RawFd, multi: bool) -> Entry {
     opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(multi).build()
 }
 

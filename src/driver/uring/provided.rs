@@ -41,6 +41,13 @@ impl Provided {
         Ok(Self { map, mask: count - 1, size: pool.size(), tail: 0 })
     }
 
+    /// Takes the ring back, with every buffer in it. No receive into the pool is in flight.
+    pub(super) fn unregister(self, ring: &IoUring, pool: &Pool) {
+        if ring.submitter().unregister_buf_ring(GROUP).is_ok() {
+            pool.untake_all();
+        }
+    }
+
     /// Hands every free buffer of the pool to the kernel.
     pub(super) fn publish(&mut self, pool: &Pool) {
         let before = self.tail;
