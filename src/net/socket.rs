@@ -370,10 +370,14 @@ impl Socket {
         let request = outbox.request(fd, core.spares());
         match core.submit(request, Waiting::Sink(self.clone(), SEND)) {
             Ok(token) => outbox.sent(token),
-            Err(_) => {
+            Err(error) => {
                 outbox.fail(libc::ENOTCONN, core.spares());
                 drop(outbox);
                 core.outbox_emptied();
+                // In a forked child the connection is the parent's.
+                if error.kind() == io::ErrorKind::NotConnected {
+                    self.cut_off();
+                }
             }
         }
     }
@@ -394,6 +398,9 @@ impl Socket {
             return self.send();
         }
         core.outbox_emptied();
+        if completion.result == -libc::ECANCELED {
+            self.cut_off();
+        }
         if let Some(alarm) = self.lingering.take() {
             core.clear_timer(alarm);
         }
@@ -424,6 +431,14 @@ impl Socket {
 
     // ---- ending ----
 
+    /// What was written has been discarded: the peer must not take it for a whole, so the close is a
+    /// reset, and no end comes before it.
+    fn cut_off(&self) {
+        let reset = super::options::linger(libc::linger { l_onoff: 1, l_linger: 0 });
+        let _ = super::options::set(self.core(), self.fd.raw(), reset);
+        self.after_flush.set(AfterFlush::Nothing);
+    }
+
     /// `shutdown(2)`, after what was written has left, if `how` ends writing.
     pub(super) async fn shutdown(&self, how: std::net::Shutdown) -> io::Result<()> {
         let how = match how {
@@ -439,8 +454,7 @@ impl Socket {
 
     /// Discards what was written and closes with a reset.
     pub(super) fn abort(&self) {
-        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-        let _ = super::options::set(self.core(), self.fd.raw(), super::options::linger(linger));
+        self.cut_off();
         let mut wakes = Wakes::new();
         self.fail_outbox(libc::ECONNABORTED, &mut wakes);
         self.close_read();
@@ -500,6 +514,7 @@ impl Sink for Socket {
     }
 
     fn alarm(self: Rc<Self>, wakes: &mut Wakes) {
+        self.cut_off();
         self.fail_outbox(libc::ETIMEDOUT, wakes);
     }
 }
