@@ -4,8 +4,8 @@ mod accept;
 mod connect;
 mod end;
 mod flow;
-mod handover;
 mod half;
+mod handover;
 mod races;
 mod read;
 mod reset;
@@ -131,7 +131,10 @@ pub(crate) async fn reset(ours: &mut TcpStream, theirs: std::net::TcpStream) {
 }
 
 /// A peer's thread: writes `len` bytes of the pattern, then closes.
-pub(crate) fn send_pattern(mut stream: std::net::TcpStream, len: usize) -> std::thread::JoinHandle<()> {
+pub(crate) fn send_pattern(
+    mut stream: std::net::TcpStream,
+    len: usize,
+) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let mut position = 0;
         while position < len {

@@ -46,7 +46,7 @@ fn two_small_buffers_serve_two_hundred_connections() {
                 ringloop::spawn(echo(stream));
             }
             let peer = std::thread::spawn(move || all_at_once(&mut theirs, 10, 1000));
-                        join(peer).await;
+            join(peer).await;
             assert_eq!(ringloop::metrics().buffered, 0);
         });
     });
@@ -117,7 +117,8 @@ fn no_more_than_the_budget_and_one_piece_each_is_received_for_those_who_do_not_r
     on_each_backend(|builder| {
         build(builder.buffers(16, 4096).buffer_budget(BUDGET)).block_on(async {
             let (mut ours, theirs) = clients(50).await;
-            let peers: Vec<_> = theirs.into_iter().map(|peer| send_pattern(peer, 1 << 20)).collect();
+            let peers: Vec<_> =
+                theirs.into_iter().map(|peer| send_pattern(peer, 1 << 20)).collect();
             let mut most = 0;
             for stream in &mut ours {
                 stream.peek(&mut [0]).await.unwrap();

@@ -196,7 +196,7 @@ fn a_stream_dropped_right_after_its_write_delivers_all_and_the_end() {
         ours.write_bytes(much()).await.unwrap();
         drop(ours);
         let peer = drain(theirs);
-                assert_eq!(join(peer).await.unwrap(), MUCH);
+        assert_eq!(join(peer).await.unwrap(), MUCH);
         for _ in 0..50 {
             let (mut ours, mut theirs) = with_std().await;
             ours.write_all(pattern(0, 3000)).await.unwrap();
