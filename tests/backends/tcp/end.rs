@@ -215,7 +215,9 @@ fn what_a_thread_local_keeps_is_dropped_without_a_panic() {
     alone("end::what_a_thread_local_keeps_is_dropped_without_a_panic", || {
         on_each_backend(|builder| {
             // The thread-locals are made before the runtime's own, and after them.
-            for (first, keep_runtime) in [(true, false), (false, false), (true, true), (false, true)] {
+            for (first, keep_runtime) in
+                [(true, false), (false, false), (true, true), (false, true)]
+            {
                 let builder = builder.clone();
                 let before = descriptors();
                 let thread = std::thread::spawn(move || {
