@@ -173,7 +173,8 @@ impl Pool {
         if !region.any_home.load(Ordering::Acquire) {
             return;
         }
-        region.any_home.store(false, Ordering::Relaxed);
+        // A swap reads the last store, so what came before it is seen below, also what came since.
+        region.any_home.swap(false, Ordering::Acquire);
         let ids = std::mem::take(&mut *region.home.lock().unwrap_or_else(PoisonError::into_inner));
         for id in ids {
             self.0.release_ring(id);
