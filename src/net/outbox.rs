@@ -192,8 +192,10 @@ impl Outbox {
                 return;
             }
             n -= len;
-            if let Some(Piece::Copied { block, .. }) = self.pieces.pop() {
-                spares.keep_block(block);
+            match self.pieces.pop() {
+                Some(Piece::Copied { block, .. }) => spares.keep_block(block),
+                Some(Piece::Bytes(bytes)) => spares.discard(bytes),
+                Some(Piece::Lease(_)) | None => {}
             }
         }
     }

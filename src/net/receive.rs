@@ -185,8 +185,10 @@ impl Socket {
         let parked = std::mem::replace(&mut *inbox, Inbox::new());
         inbox.end = Some(End::Eof);
         // What is in flight is still in flight.
-        let Inbox { receive, .. } = parked;
+        let Inbox { receive, reader, .. } = parked;
         inbox.receive = receive;
+        drop(inbox);
+        drop(reader);
     }
 
     /// Stops receiving without losing a byte; what was parked.
