@@ -141,6 +141,8 @@ impl Socket {
         } else if inbox.parked() > TOTAL as usize && !self.core().totals() && !last {
             inbox.one_shot = true;
             self.disarm(&mut inbox);
+        } else if inbox.is_crowded() && !last {
+            self.disarm(&mut inbox);
         }
         let idle = matches!(inbox.receive, Receive::Idle);
         let news = !inbox.is_empty() || inbox.end.is_some() || idle;
