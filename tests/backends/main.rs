@@ -5,4 +5,10 @@
 
 mod support;
 
+mod ends;
+mod fairness;
+mod panics;
+mod remote;
 mod smoke;
+mod tasks;
+mod wakers;
