@@ -11,7 +11,9 @@ use crate::task;
 ///
 /// No runtime runs here, the pool refuses (the runtime ends, or no thread can be had), or `f`
 /// panicked.
-pub(crate) async fn run<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+pub(crate) async fn run<T: Send + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
     let (sender, result) = task::remote();
     current()?.block(Box::new(move || {
         let value = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));

@@ -8,6 +8,7 @@ compile_error!("ringloop runs on 64-bit Linux only: it is built on io_uring and 
 mod blocking;
 mod buf;
 mod driver;
+pub mod fs;
 pub mod net;
 mod op;
 mod runtime;

@@ -31,7 +31,7 @@ const COPY_MAX: usize = 4096;
 /// # let mut peer = ringloop::net::TcpStream::connect(listener.local_addr()?).await?;
 /// # let (mut stream, _) = listener.accept().await?;
 /// # peer.write_all(b"hello").await?;
-/// let mut lease = stream.read_chunk().await?;
+/// let mut lease = stream.read_chunk().await?.expect("five bytes are on their way");
 /// let first = lease.split_to(1);
 /// assert_eq!(&first[..], b"h");
 /// stream.write_chunk(lease).await?; // sent without a copy
@@ -176,10 +176,9 @@ impl Deref for Lease {
     fn deref(&self) -> &[u8] {
         // SAFETY: the bytes of a lease are initialized, start + len stays within the buffer, and
         // nobody writes into a lent buffer: the driver got it back only after the last part.
-        unsafe {
-            let start = self.header().data.as_ptr().add(self.start as usize);
-            std::slice::from_raw_parts(start, self.len as usize)
-        }
+        let start = unsafe { self.header().data.add(self.start as usize) };
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len as usize) }
     }
 }
 
@@ -242,9 +241,9 @@ impl AsRef<[u8]> for Traveller {
         match &self.home {
             TravellerHome::Ring(_, data) => {
                 // SAFETY: as for the lease that it was; `region` keeps the mapping.
-                unsafe {
-                    std::slice::from_raw_parts(data.as_ptr().add(self.start), self.len)
-                }
+                let start = unsafe { data.add(self.start) };
+                // SAFETY: as above.
+                unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len) }
             }
             TravellerHome::Heap(block) => &block[self.start..self.start + self.len],
         }

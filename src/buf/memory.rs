@@ -56,18 +56,21 @@ impl Block {
     /// Appends as much of `bytes` as fits; returns how much.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.spare());
+        // SAFETY: the filled bytes end within the block.
+        let end = unsafe { self.start.as_ptr().add(self.filled as usize) };
         // SAFETY: `n` bytes fit behind the filled ones, and `bytes` cannot overlap memory that we
         // own alone.
-        unsafe {
-            let end = self.start.as_ptr().add(self.filled as usize);
-            end.copy_from_nonoverlapping(bytes.as_ptr(), n);
-        }
+        unsafe { end.copy_from_nonoverlapping(bytes.as_ptr(), n) };
         self.filled += n as u32;
         n
     }
 
     /// Where a request may write, and how much. Nothing of it counts as filled yet.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const u8 {
         self.start.as_ptr()
     }
 

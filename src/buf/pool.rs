@@ -94,6 +94,16 @@ impl Pool {
         self.0.free.borrow_mut().push(id);
     }
 
+    /// Takes back every buffer that the driver took and no completion has named.
+    pub(crate) fn untake_all(&self) {
+        let taken: Vec<u16> = (0..self.count()).filter(|&id| self.is_taken(id)).collect();
+        taken.into_iter().for_each(|id| self.untake(id));
+    }
+
+    fn is_taken(&self, id: u16) -> bool {
+        self.0.taken.borrow()[usize::from(id)]
+    }
+
     /// The lease of the `len` bytes that a completion says are in buffer `id`.
     ///
     /// Few buffers left: the bytes are copied to the heap and the buffer is free again at once, so
@@ -101,7 +111,8 @@ impl Pool {
     /// buffer or the length is beyond it: the completion lies, and nothing may be read.
     pub(crate) fn lease(&self, id: u16, len: u32) -> Option<Lease> {
         let header = self.0.headers.get(usize::from(id))?;
-        if len > self.0.size || !std::mem::take(self.0.taken.borrow_mut().get_mut(usize::from(id))?) {
+        if len > self.0.size || !std::mem::take(self.0.taken.borrow_mut().get_mut(usize::from(id))?)
+        {
             return None;
         }
         self.0.lent.set(self.0.lent.get() + 1);
@@ -194,11 +205,8 @@ impl Shared {
 
 impl Region {
     fn buffer(&self, id: u16) -> NonNull<u8> {
-        // SAFETY: ids are below the count that the mapping was made for, so the offset is inside it
-        // and the sum is not null.
-        unsafe {
-            NonNull::new_unchecked(self.map.as_ptr().add(usize::from(id) * self.size as usize))
-        }
+        // SAFETY: ids are below the count that the mapping was made for, so the offset is inside.
+        unsafe { self.map.start().add(usize::from(id) * self.size as usize) }
     }
 
     /// Brings a ring buffer home, from any thread.

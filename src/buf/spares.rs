@@ -13,6 +13,7 @@ const MESSAGES: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
     blocks: [RefCell<Vec<Block>>; CLASSES.len()],
+    #[expect(clippy::vec_box, reason = "a message stays at one address while the kernel reads it")]
     messages: RefCell<Vec<Box<Message>>>,
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use super::epoll::Epoll;
-use super::uring::Uring;
+use super::uring::{Caps, Uring};
 use super::{Driver, Until};
 use crate::buf::Pool;
 use crate::op::{Call, Completion, Request, Token};
@@ -143,7 +143,7 @@ impl Backend {
         if choice == BackendChoice::Epoll {
             return Self::epoll(workers, "asked for");
         }
-        match Uring::new(pool) {
+        match Uring::new(pool, Caps::ALL) {
             Ok((uring, sentence)) => {
                 let sentence = format!("uring: {sentence}").into();
                 let info = BackendInfo { choice: BackendChoice::Uring, sentence };
@@ -162,7 +162,8 @@ impl Backend {
         Ok((Self::Epoll(Box::new(Epoll::new(workers)?)), info))
     }
 
-    /// Whether a multishot receive ends by itself at its total.
+    /// Whether a multishot receive ends by itself at `Recv::total`. io_uring before Linux 6.17 ignores
+    /// it: there a receive that must pause is cancelled.
     pub(crate) fn totals(&self) -> bool {
         match self {
             Self::Uring(driver) => driver.totals(),

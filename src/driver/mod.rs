@@ -32,8 +32,9 @@ pub use backend::{BackendChoice, BackendInfo, UnknownBackend};
 /// 4. `cancel` is a wish. The request then ends with `-ECANCELED`, with what it had done by then, or
 ///    as if nobody had asked; it ends, and the wish is never lost to a full queue. Cancelling a
 ///    token that is unknown or done is nothing.
-/// 5. Requests of one direction on one descriptor are performed in the order of their submission.
-///    The order of completions across descriptors is not defined.
+/// 5. At most one send (or write, or connect) and one receive (or read, or accept) is in flight on a
+///    descriptor: io_uring does not order them. The caller keeps it so, but for positioned file I/O,
+///    which may overlap. The order of completions across descriptors is not defined.
 /// 6. A request into the pool takes a buffer when bytes are there, not before. Without a free buffer
 ///    it ends with `-ENOBUFS`, and the bytes stay in the socket. A buffer that a completion names
 ///    belongs to the receiver of the completion, also when the request was cancelled.

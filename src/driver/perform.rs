@@ -110,6 +110,11 @@ impl Operation {
         self.request
     }
 
+    /// Whether it waits inside the syscall where the descriptor has no readiness.
+    pub(super) fn may_block(&self) -> bool {
+        matches!(self.request, Request::Read { .. } | Request::Write { .. })
+    }
+
     /// The result of a request that ends here because somebody asked for it.
     pub(super) fn cancelled(&self) -> i32 {
         match self.request {
@@ -145,6 +150,8 @@ impl Operation {
                 self.sent(result, left)
             }
             Request::SendMsg { fd, message } => self.send_message(fd, message),
+            // This and connect(2) cannot be told not to wait: both take the descriptor's own
+            // O_NONBLOCK, which whoever adopts one sees to.
             Request::Accept { fd, .. } => attempt(retry(|| socket::accept(fd))),
             Request::Connect { fd, address, len } => {
                 // SAFETY: the request's memory, readable for `len` bytes until it is done.
@@ -163,6 +170,8 @@ impl Operation {
                 // SAFETY: as above.
                 let read = |at| unsafe { file::read(fd, ptr, len as usize, at) };
                 attempt(stream(offset, |at| match retry(|| now(at)) {
+                    // Then readiness must do, though another reader of the same file may be faster:
+                    // O_NONBLOCK would be theirs too, so it is not ours to set.
                     Err(e) if unsupported(&e) => {
                         ready(fd, libc::POLLIN)?;
                         retry(|| read(at))

@@ -159,8 +159,12 @@ impl Sink for Acceptor {
                 }
             }
             error => match -error {
-                libc::ECANCELED | libc::ECONNABORTED | libc::EINTR | libc::EAGAIN
-                | libc::EPROTO | libc::EPERM => {}
+                libc::ECANCELED
+                | libc::ECONNABORTED
+                | libc::EINTR
+                | libc::EAGAIN
+                | libc::EPROTO
+                | libc::EPERM => {}
                 libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => {
                     state.accept = Accepting::Pausing;
                     let this: Weak<Self> = Rc::downgrade(&self);

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "promises where the kernel's pointers point")]
 
 use std::io;
+use std::rc::Rc;
 
 use crate::op::{Completion, Request};
 use crate::runtime::{Fd, Op};
@@ -33,5 +34,24 @@ unsafe impl Op for ConnectOp {
 
     fn complete(self, completion: Completion) -> io::Result<Fd> {
         completion.outcome().map(|_| self.fd)
+    }
+}
+
+/// Waits until a descriptor shows something.
+pub(super) struct PollOp {
+    pub(super) fd: Rc<Fd>,
+    pub(super) events: u32,
+}
+
+// SAFETY: the request has no pointer.
+unsafe impl Op for PollOp {
+    type Output = ();
+
+    fn request(&mut self) -> Request {
+        Request::Poll { fd: self.fd.raw(), events: self.events }
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<()> {
+        completion.outcome().map(drop)
     }
 }

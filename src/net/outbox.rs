@@ -26,7 +26,10 @@ const LONGEST: usize = 1 << 30;
 #[derive(Debug)]
 pub(super) enum Piece {
     /// Copied bytes: sent from `start` on, and filled on at the end.
-    Copied { block: Block, start: usize },
+    Copied {
+        block: Block,
+        start: usize,
+    },
     Lease(Lease),
     Bytes(Bytes),
 }

@@ -141,10 +141,7 @@ impl TcpListenerOptions {
     fn bind_one(&self, core: &Rc<Core>, address: SocketAddr) -> io::Result<TcpListener> {
         let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let fd = Fd::socket(core, domain, libc::SOCK_STREAM)?;
-        let flags = [
-            (libc::SO_REUSEADDR, self.reuse_addr),
-            (libc::SO_REUSEPORT, self.reuse_port),
-        ];
+        let flags = [(libc::SO_REUSEADDR, self.reuse_addr), (libc::SO_REUSEPORT, self.reuse_port)];
         for (name, _) in flags.into_iter().filter(|(_, on)| *on) {
             options::set(core, fd.raw(), Setting::flag(libc::SOL_SOCKET, name, true))?;
         }

@@ -69,7 +69,7 @@ impl Flags {
     const BUFFER: u32 = 1;
     /// `IORING_CQE_F_MORE`: further completions of this request follow.
     pub(crate) const MORE: Self = Self(1 << 1);
-    /// `IORING_CQE_F_SOCK_NONEMPTY`: more bytes were queued when this receive ended.
+    /// `IORING_CQE_F_SOCK_NONEMPTY`: more was queued when this receive ended: bytes, or the end.
     pub(crate) const NONEMPTY: Self = Self(1 << 2);
 
     /// The flags of a kernel's CQE.
@@ -97,7 +97,7 @@ impl Flags {
         if self.0 & Self::BUFFER == 0 { None } else { Some((self.0 >> 16) as u16) }
     }
 
-    /// Whether more bytes were queued in the socket.
+    /// Whether more was queued in the socket: bytes, or the end of the stream.
     pub(crate) const fn nonempty(self) -> bool {
         self.0 & Self::NONEMPTY.0 != 0
     }

@@ -180,7 +180,8 @@ impl Core {
         if self.has_ended() {
             return Err(ended());
         }
-        let refused = |_| io::Error::new(io::ErrorKind::WouldBlock, "no thread for a blocking call");
+        let refused =
+            |_| io::Error::new(io::ErrorKind::WouldBlock, "no thread for a blocking call");
         self.workers.submit(job).map(drop).map_err(refused)
     }
 

@@ -51,11 +51,7 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<RawFd> {
 /// # Safety
 ///
 /// `path` is a C string.
-pub(crate) unsafe fn open(
-    path: *const libc::c_char,
-    flags: i32,
-    mode: u32,
-) -> io::Result<RawFd> {
+pub(crate) unsafe fn open(path: *const libc::c_char, flags: i32, mode: u32) -> io::Result<RawFd> {
     count::one();
     // SAFETY: passed on to the caller.
     check(unsafe { libc::openat(libc::AT_FDCWD, path, flags | libc::O_CLOEXEC, mode) })
@@ -146,8 +142,13 @@ fn at(offset: Option<u64>) -> libc::off_t {
 /// `fsync(2)`, or `fdatasync(2)` where `data_only`.
 pub(crate) fn sync(fd: RawFd, data_only: bool) -> io::Result<i32> {
     count::one();
-    // SAFETY: one integer.
-    check(unsafe { if data_only { libc::fdatasync(fd) } else { libc::fsync(fd) } })
+    if data_only {
+        // SAFETY: one integer.
+        check(unsafe { libc::fdatasync(fd) })
+    } else {
+        // SAFETY: one integer.
+        check(unsafe { libc::fsync(fd) })
+    }
 }
 
 /// `poll(2)` of one descriptor without waiting: what it shows, 0 for nothing.

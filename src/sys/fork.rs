@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::memory::Map;
 
-const PARENT: u64 = 0x72_696e_676c_6f6f_70;
+const PARENT: u64 = 0x7269_6e67_6c6f_6f70;
 
 static WORD: OnceLock<Option<Map>> = OnceLock::new();
 

@@ -2,8 +2,8 @@
 //!
 //! Nothing here keeps state but [`count`], which counts what this thread asked of the kernel.
 
-pub(crate) mod affinity;
 mod addr;
+pub(crate) mod affinity;
 mod bell;
 pub(crate) mod count;
 pub(crate) mod epoll;

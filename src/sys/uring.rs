@@ -19,6 +19,7 @@ pub(crate) const ENTER_ABS_TIMER: u32 = 1 << 5;
 pub(crate) const ENTER_NO_IOWAIT: u32 = 1 << 7;
 
 const REGISTER_RING_FDS: u32 = 20;
+const UNREGISTER_RING_FDS: u32 = 21;
 
 /// `struct io_uring_getevents_arg`: how long an enter may wait.
 #[repr(C)]
@@ -100,22 +101,45 @@ pub(crate) unsafe fn enter(
     check(ret as i32).map(|n| n as u32)
 }
 
-/// Registers the ring's own descriptor with this thread: the index to enter by.
-pub(crate) fn register_ring_fd(ring: RawFd) -> io::Result<RawFd> {
-    let mut update = RingFdUpdate { offset: u32::MAX, resv: 0, data: ring as u64 };
-    count::one();
-    // SAFETY: the operation takes an array of one io_uring_rsrc_update, which it reads and fills.
-    let ret = unsafe {
-        libc::syscall(
-            libc::SYS_io_uring_register,
-            ring,
-            REGISTER_RING_FDS,
-            &raw mut update,
-            1u32,
-        )
-    };
-    match check(ret as i32)? {
-        1 => Ok(update.offset as RawFd),
-        _ => Err(io::Error::other("the ring's descriptor was not registered")),
+/// A ring's descriptor registered with this thread: a cheaper name to enter it by.
+///
+/// The registration keeps the ring alive, with all that is in flight, and a thread has 16 of them:
+/// it is given back on drop (`uring-sys-notes/teardown.md`).
+#[derive(Debug)]
+pub(crate) struct RegisteredRing {
+    ring: RawFd,
+    index: u32,
+}
+
+impl RegisteredRing {
+    /// Registers `ring`, which outlives this. Since Linux 5.18.
+    pub(crate) fn new(ring: RawFd) -> io::Result<Self> {
+        let mut update = RingFdUpdate { offset: u32::MAX, resv: 0, data: ring as u64 };
+        match register_ring(ring, REGISTER_RING_FDS, &mut update)? {
+            1 => Ok(Self { ring, index: update.offset }),
+            _ => Err(io::Error::other("the ring's descriptor was not registered")),
+        }
     }
+
+    /// What an enter with [`ENTER_REGISTERED_RING`] takes.
+    pub(crate) fn index(&self) -> RawFd {
+        self.index as RawFd
+    }
+}
+
+impl Drop for RegisteredRing {
+    fn drop(&mut self) {
+        let mut update = RingFdUpdate { offset: self.index, resv: 0, data: 0 };
+        // It fails only on another thread, and a runtime does not leave its own.
+        let _ = register_ring(self.ring, UNREGISTER_RING_FDS, &mut update);
+    }
+}
+
+fn register_ring(ring: RawFd, operation: u32, update: &mut RingFdUpdate) -> io::Result<i32> {
+    count::one();
+    // SAFETY: both operations take an array of one io_uring_rsrc_update, which they read and fill.
+    let ret = unsafe {
+        libc::syscall(libc::SYS_io_uring_register, ring, operation, &raw mut *update, 1u32)
+    };
+    check(ret as i32)
 }

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 use crate::sys::Bell;
 use crate::sys::sync::{
-    AtomicBool, AtomicU64, Mutex, Ordering, OnceLock, SEGMENT_WORDS, fence, lock,
+    AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, SEGMENT_WORDS, fence, lock,
 };
 
 /// A closure from another thread, to be run on the home's own.

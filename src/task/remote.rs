@@ -34,8 +34,7 @@ enum State<T> {
 
 /// The two sides of one result.
 pub(crate) fn remote<T>() -> (RemoteSender<T>, RemoteJoinHandle<T>) {
-    let shared =
-        Arc::new(Shared { state: Mutex::new(State::Waiting(None)), sent: Condvar::new() });
+    let shared = Arc::new(Shared { state: Mutex::new(State::Waiting(None)), sent: Condvar::new() });
     (RemoteSender { shared: shared.clone() }, RemoteJoinHandle { shared })
 }
 

@@ -90,8 +90,8 @@ mod tests {
     #[test]
     fn a_stale_waker_wakes_nobody_and_breaks_nothing() {
         let waker = Address::new(0xfffe, 1, 2).waker();
-        waker.clone().wake();
         waker.wake_by_ref();
+        drop(waker.clone());
         assert!(waker.will_wake(&waker.clone()));
         std::thread::spawn(move || drop(waker)).join().unwrap();
     }

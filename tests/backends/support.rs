@@ -9,7 +9,7 @@ use ringloop::{BackendChoice, Builder, Runtime};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The backends to test: the one that `RINGLOOP_BACKEND` names, or both, or what there is.
-pub fn backends() -> Vec<BackendChoice> {
+pub(crate) fn backends() -> Vec<BackendChoice> {
     let named: BackendChoice = match std::env::var("RINGLOOP_BACKEND") {
         Ok(text) => text.parse().expect("RINGLOOP_BACKEND names a backend"),
         Err(_) => BackendChoice::Auto,
@@ -24,7 +24,7 @@ pub fn backends() -> Vec<BackendChoice> {
 }
 
 /// Runs `test` once for each backend, with a builder that makes it.
-pub fn on_each_backend(test: impl Fn(&mut Builder)) {
+pub(crate) fn on_each_backend(test: impl Fn(&mut Builder)) {
     for backend in backends() {
         let _watchdog = Watchdog::start(format!("a test on {backend}"));
         test(Builder::new().backend(backend));
@@ -32,21 +32,21 @@ pub fn on_each_backend(test: impl Fn(&mut Builder)) {
 }
 
 /// Runs a future on a runtime of each backend; the runtime ends within the same watch.
-pub fn run_on_each<F: Future<Output = ()>>(test: impl Fn() -> F) {
+pub(crate) fn run_on_each<F: Future<Output = ()>>(test: impl Fn() -> F) {
     on_each_backend(|builder| build(builder).block_on(test()));
 }
 
-pub fn build(builder: &Builder) -> Runtime {
+pub(crate) fn build(builder: &Builder) -> Runtime {
     builder.build().expect("a backend that was there a moment ago")
 }
 
 /// Ends the process when it is not dropped in time: a hang fails loudly, and names itself.
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     _alive: std::sync::mpsc::Sender<()>,
 }
 
 impl Watchdog {
-    pub fn start(what: String) -> Self {
+    pub(crate) fn start(what: String) -> Self {
         let name = std::thread::current().name().unwrap_or("?").to_owned();
         let (alive, dead) = channel::<()>();
         std::thread::spawn(move || {

@@ -35,10 +35,11 @@ impl Epoll {
         loop {
             let interest = self.interests.at(fd);
             let Some(&slot) = interest.line(side).waiting.front() else { return };
-            if interest.registration == Registration::File {
+            let active = self.slots.at(slot);
+            if interest.registration == Registration::File && active.operation.may_block() {
                 return self.start(slot, out);
             }
-            match advance(self.slots.at(slot), interest, &mut share, out) {
+            match advance(active, interest, &mut share, out) {
                 Progress::Ended => {
                     self.slots.remove(slot);
                     let line = interest.line(side);

@@ -142,8 +142,8 @@ impl Epoll {
                 let slot = self.slots.insert(token, operation);
                 self.interests.at(fd).polls.push(slot);
             }
-            // What a regular file does not show at once it never shows.
-            Ok(_) => out.last(token, -libc::EPERM),
+            // What a regular file does not show at once it never shows. io_uring says EINVAL.
+            Ok(_) => out.last(token, -libc::EINVAL),
             Err(e) => out.last(token, perform::errno(e)),
         }
     }

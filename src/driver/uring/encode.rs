@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use io_uring::squeue::Entry;
 use io_uring::{opcode, types};
 
-use crate::op::{Into, Request, Token};
+use crate::op::{Into, Request};
 
 /// The provided-buffer group of the pool.
 pub(super) const GROUP: u16 = 0;
@@ -55,31 +55,26 @@ pub(super) fn entry(request: &Request, totals: bool) -> Entry {
             opcode::Connect::new(types::Fd(fd), address, len).build()
         }
         Request::Close { fd } => opcode::Close::new(types::Fd(fd)).build(),
-        Request::Open { path, flags, mode } => {
-            opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path)
-                .flags(flags | libc::O_CLOEXEC)
-                .mode(mode)
-                .build()
-        }
+        Request::Open { path, flags, mode } => opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path)
+            .flags(flags | libc::O_CLOEXEC)
+            .mode(mode)
+            .build(),
         Request::Sync { fd, data_only } => {
-            let flags = if data_only {
-                types::FsyncFlags::DATASYNC
-            } else {
-                types::FsyncFlags::empty()
-            };
+            let flags =
+                if data_only { types::FsyncFlags::DATASYNC } else { types::FsyncFlags::empty() };
             opcode::Fsync::new(types::Fd(fd)).flags(flags).build()
         }
         Request::Poll { fd, events } => opcode::PollAdd::new(types::Fd(fd), events).build(),
     }
 }
 
-/// Asks the request of `token` to end.
-pub(super) fn cancel(token: Token) -> Entry {
-    opcode::AsyncCancel::new(token.user_data()).build()
+/// Asks the request with this user data to end.
+pub(super) fn cancel(user_data: u64) -> Entry {
+    opcode::AsyncCancel::new(user_data).build()
 }
 
-/// Watches the bell.
-pub(super) fn bell(fd: RawFd, multi: bool) -> Entry {
+/// Watches a descriptor for input.
+pub(super) fn readable(fd: RawFd, multi: bool) -> Entry {
     opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(multi).build()
 }
 

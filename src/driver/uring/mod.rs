@@ -13,6 +13,7 @@
 //! `uring-sys-notes/defer-taskrun.md`).
 #![expect(unsafe_code, reason = "queues entries that point into memory of their owners")]
 
+mod emulate;
 mod encode;
 mod probe;
 mod provided;
@@ -30,11 +31,12 @@ use crate::buf::Pool;
 use crate::op::{Call, Completion, Flags, Request, Token};
 use crate::sys::uring::{
     self as enter, ENTER_ABS_TIMER, ENTER_GETEVENTS, ENTER_NO_IOWAIT, ENTER_REGISTERED_RING,
-    Timespec,
+    RegisteredRing, Timespec,
 };
 use crate::sys::{Bell, uring};
+use emulate::Emulated;
 use provided::Provided;
-pub(super) use setup::Refused;
+pub(crate) use setup::Refused;
 
 /// The answers nobody waits for: cancels.
 const IGNORED: u64 = u64::MAX - 1;
@@ -50,8 +52,23 @@ const FLUSHES: usize = 16;
 /// How long a kernel without memory for a request is left alone.
 const OUT_OF_MEMORY_PAUSE: Duration = Duration::from_millis(1);
 
+/// What a kernel may lack and ringloop can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Caps {
+    /// Provided-buffer rings, multishot receive and accept (Linux 6.0).
+    pub(super) multishot: bool,
+    /// The end of a multishot receive at `Recv::total` (Linux 6.17).
+    pub(super) totals: bool,
+}
+
+impl Caps {
+    pub(super) const ALL: Self = Self { multishot: true, totals: true };
+}
+
 /// An io_uring, and what waits to get into it.
 pub(crate) struct Uring {
+    /// Dropped first: it needs the ring's descriptor, and keeps the ring alive.
+    _registered: Option<RegisteredRing>,
     ring: IoUring,
     /// What `io_uring_enter` takes: the registered index, or the descriptor.
     handle: RawFd,
@@ -59,9 +76,10 @@ pub(crate) struct Uring {
     flags: u32,
     /// Entries that found the submission queue full, cancels among them, in order.
     overflow: VecDeque<squeue::Entry>,
-    provided: Provided,
-    /// Whether the kernel ends a multishot receive at `Recv::total`.
-    totals: bool,
+    /// `None` on kernels without multishot receives, where those are emulated.
+    provided: Option<Provided>,
+    emulated: Emulated,
+    caps: Caps,
     bell: Bell,
     bell_armed: bool,
     /// Whether the kernel keeps a poll armed after it fired.
@@ -73,20 +91,22 @@ pub(crate) struct Uring {
 }
 
 impl Uring {
-    /// Sets up a ring on this thread and tries it out. The sentence says which ring it is.
+    /// Sets up a ring on this thread and tries it out, using no more than `most`. The sentence says
+    /// which ring it is.
     ///
     /// # Errors
     ///
     /// [`Refused`]: why there is none to be had, and whether epoll may be tried instead.
-    pub(super) fn new(pool: &Pool) -> Result<(Self, String), Refused> {
+    pub(super) fn new(pool: &Pool, most: Caps) -> Result<(Self, String), Refused> {
         let (ring, rung) = setup::ring()?;
         let fd = ring.as_raw_fd();
-        let (handle, registered) = match uring::register_ring_fd(fd) {
-            Ok(index) => (index, ENTER_REGISTERED_RING),
-            // Before 5.18, or no room: the descriptor does as well.
-            Err(_) => (fd, 0),
+        // Before 5.18, or without room for one more, the descriptor does as well.
+        let registered = RegisteredRing::new(fd).ok();
+        let (handle, by) = match &registered {
+            Some(registered) => (registered.index(), ENTER_REGISTERED_RING),
+            None => (fd, 0),
         };
-        let mut flags = ENTER_GETEVENTS | registered;
+        let mut flags = ENTER_GETEVENTS | by;
         if ring.params().is_feature_no_iowait() {
             flags |= ENTER_NO_IOWAIT;
         }
@@ -96,11 +116,13 @@ impl Uring {
         }
         let now = Instant::now();
         let mut this = Self {
+            _registered: registered,
             handle,
             flags,
             overflow: VecDeque::new(),
-            provided: Provided::register(&ring, pool).map_err(Refused::io)?,
-            totals: false,
+            provided: None,
+            emulated: Emulated::default(),
+            caps: most,
             bell: Bell::new().map_err(Refused::io)?,
             bell_armed: false,
             bell_multi: true,
@@ -108,18 +130,18 @@ impl Uring {
             base: (now, uring::monotonic().map_err(Refused::io)?),
             ring,
         };
-        let caps = probe::probe(&mut this, pool)?;
-        this.totals = caps.totals;
-        let sentence = format!(
-            "uring: io_uring with {rung}{}",
-            if caps.totals { "" } else { ", without receive totals (before Linux 6.17)" }
-        );
-        Ok((this, sentence))
+        probe::probe(&mut this, pool)?;
+        let lacks = match this.caps {
+            Caps { multishot: false, .. } => ", multishot emulated (before Linux 6.0)",
+            Caps { totals: false, .. } => ", without receive totals (before Linux 6.17)",
+            Caps::ALL => "",
+        };
+        Ok((this, format!("io_uring with {rung}{lacks}")))
     }
 
     /// Whether `Recv::total` is obeyed; else a paused socket must receive one-shot.
     pub(super) fn totals(&self) -> bool {
-        self.totals
+        self.caps.totals || !self.caps.multishot
     }
 
     fn push(&mut self, entry: squeue::Entry) {
@@ -145,7 +167,7 @@ impl Uring {
     fn arm_bell(&mut self) {
         if !self.bell_armed {
             self.bell_armed = true;
-            self.push(encode::bell(self.bell.as_raw_fd(), self.bell_multi).user_data(BELL));
+            self.push(encode::readable(self.bell.as_raw_fd(), self.bell_multi).user_data(BELL));
         }
     }
 
@@ -154,7 +176,7 @@ impl Uring {
     fn enter(&mut self, until: Until) -> io::Result<()> {
         loop {
             self.refill();
-            let pending = self.ring.completion().len() > 0;
+            let pending = !self.ring.completion().is_empty();
             let queue = self.ring.submission();
             let to_submit = queue.len() as u32;
             let behind = queue.taskrun() || queue.cq_overflow();
@@ -228,6 +250,7 @@ impl Uring {
         for cqe in self.ring.completion() {
             match cqe.user_data() {
                 IGNORED => {}
+                data if self.emulated.hear(data) => {}
                 BELL => {
                     rings += 1;
                     self.bell_armed = cqueue::more(cqe.flags());
@@ -236,7 +259,7 @@ impl Uring {
                 }
                 data => done.push(Completion {
                     token: Token::from_user_data(data),
-                    result: cqe.result(),
+                    result: known(cqe.result()),
                     flags: Flags::from_cqe(cqe.flags()),
                 }),
             }
@@ -248,18 +271,32 @@ impl Uring {
     }
 }
 
+/// A cancelled operation of the kernel's workers may end with an errno that no syscall shows
+/// (`ERESTARTSYS` and its kin): it was interrupted because somebody asked for it.
+fn known(result: i32) -> i32 {
+    if (-516..=-512).contains(&result) { -libc::ECANCELED } else { result }
+}
+
 impl Driver for Uring {
     fn submit(&mut self, token: Token, request: Request) {
-        self.push(encode::entry(&request, self.totals).user_data(token.user_data()));
+        if !self.caps.multishot && Emulated::wants(&request) {
+            let data = self.emulated.insert(token, request);
+            let fd = request.fd().expect("a receive and an accept have one");
+            return self.push(encode::readable(fd, false).user_data(data));
+        }
+        self.push(encode::entry(&request, self.caps.totals).user_data(token.user_data()));
     }
 
     fn cancel(&mut self, token: Token) {
-        self.push(encode::cancel(token).user_data(IGNORED));
+        let data = self.emulated.cancel(token).unwrap_or_else(|| token.user_data());
+        self.push(encode::cancel(data).user_data(IGNORED));
     }
 
     fn wait(&mut self, until: Until, pool: &Pool, done: &mut Vec<Completion>) -> io::Result<()> {
         pool.collect();
-        self.provided.publish(pool);
+        if let Some(provided) = &mut self.provided {
+            provided.publish(pool);
+        }
         self.arm_bell();
         self.enter(until)?;
         self.sweep(done);
@@ -269,6 +306,9 @@ impl Driver for Uring {
             }
             self.enter_once(0, 0, None)?;
             self.sweep(done);
+        }
+        for (fd, data) in self.emulated.pump(pool, done) {
+            self.push(encode::readable(fd, false).user_data(data));
         }
         Ok(())
     }

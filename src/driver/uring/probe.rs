@@ -5,15 +5,11 @@ use std::os::fd::AsRawFd;
 use io_uring::{Probe, opcode};
 
 use super::super::{Driver, Until};
-use super::{Refused, Uring, encode};
+use super::provided::Provided;
+use super::{Caps, Refused, Uring, encode};
 use crate::buf::Pool;
 use crate::op::{Completion, Into, Request, Token};
 use crate::sys;
-
-/// What a kernel may lack and ringloop can do without.
-pub(super) struct Caps {
-    pub(super) totals: bool,
-}
 
 /// Operations without which there is no ring for us.
 const REQUIRED: [(u8, &str); 13] = [
@@ -35,8 +31,9 @@ const REQUIRED: [(u8, &str); 13] = [
 /// Bounded workers of the kernel's own pool for file I/O, and unbounded ones for the rest.
 const WORKERS: [u32; 2] = [8, 64];
 
-/// Asks for the operations, makes a round trip, and receives a byte by multishot.
-pub(super) fn probe(uring: &mut Uring, pool: &Pool) -> Result<Caps, Refused> {
+/// Asks for the operations, makes a round trip, and receives by multishot, as far as `uring.caps`
+/// allow; what does not work is taken out of them.
+pub(super) fn probe(uring: &mut Uring, pool: &Pool) -> Result<(), Refused> {
     let mut probe = Probe::new();
     uring.ring.submitter().register_probe(&mut probe).map_err(Refused::io)?;
     let missing: Vec<&str> = REQUIRED
@@ -51,19 +48,32 @@ pub(super) fn probe(uring: &mut Uring, pool: &Pool) -> Result<Caps, Refused> {
     // Since 5.15; without it the kernel's own bounds hold.
     let _ = uring.ring.submitter().register_iowq_max_workers(&mut WORKERS.clone());
     round_trip(uring, pool)?;
-    let totals = match receive(uring, pool, true)? {
-        Received::Ended => true,
-        Received::Armed => false,
-        Received::Refused => match receive(uring, pool, false)? {
-            Received::Armed => false,
-            _ => {
-                return Err(Refused::new(
-                    "this kernel's io_uring has no multishot receive (Linux 6.0 has it)",
-                ));
-            }
-        },
-    };
-    Ok(Caps { totals })
+    uring.caps = caps(uring, pool)?;
+    Ok(())
+}
+
+fn caps(uring: &mut Uring, pool: &Pool) -> Result<Caps, Refused> {
+    let none = Caps { multishot: false, totals: false };
+    if !uring.caps.multishot {
+        return Ok(none);
+    }
+    match Provided::register(&uring.ring, pool) {
+        Ok(provided) => uring.provided = Some(provided),
+        // Before 5.19.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(none),
+        Err(error) => return Err(Refused::io(error)),
+    }
+    if uring.caps.totals && matches!(receive(uring, pool, true)?, Received::Ended) {
+        return Ok(Caps::ALL);
+    }
+    if matches!(receive(uring, pool, false)?, Received::Armed) {
+        return Ok(Caps { multishot: true, totals: false });
+    }
+    // Before 6.0 there are buffer rings and nothing to fill them by: take the buffers back.
+    if let Some(provided) = uring.provided.take() {
+        provided.unregister(&uring.ring, pool);
+    }
+    Ok(none)
 }
 
 fn round_trip(uring: &mut Uring, pool: &Pool) -> Result<(), Refused> {

@@ -36,14 +36,16 @@ impl Provided {
         // SAFETY: the mapping is page-aligned, large enough for `count` entries, and outlives the
         // ring: `Uring` closes its ring first.
         unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                map.as_ptr() as u64,
-                count,
-                GROUP,
-                0,
-            )?;
+            ring.submitter().register_buf_ring_with_flags(map.as_ptr() as u64, count, GROUP, 0)?;
         }
         Ok(Self { map, mask: count - 1, size: pool.size(), tail: 0 })
+    }
+
+    /// Takes the ring back, with every buffer in it. No receive into the pool is in flight.
+    pub(super) fn unregister(self, ring: &IoUring, pool: &Pool) {
+        if ring.submitter().unregister_buf_ring(GROUP).is_ok() {
+            pool.untake_all();
+        }
     }
 
     /// Hands every free buffer of the pool to the kernel.
