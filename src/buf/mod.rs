@@ -1,7 +1,7 @@
 //! Memory that the kernel may touch.
 //!
-//! All of it comes from [`memory::allocate`] or from the pool's one mapping, so that a test twin can
-//! guard it. A shard has one [`Pool`]: a fixed ring of buffers that receives fill, and beside it heap
+//! All of it is a [`Block`], which one function allocates, or the pool's one mapping, so that a test
+//! twin can guard it. A shard has one [`Pool`]: a fixed ring of buffers that receives fill, and beside it heap
 //! pieces, both behind [`Lease`]s and both counted in one budget of bytes.
 //!
 //! ```text

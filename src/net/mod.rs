@@ -1,7 +1,7 @@
 //! TCP.
 //!
-//! A socket owns what it receives: completions land in its [inbox](inbox::Inbox), whether or not a
-//! `read` waits, and `read` takes from there. What is written gathers in its [outbox](outbox::Outbox)
+//! A socket owns what it receives: completions land in its *inbox*, whether or not a
+//! `read` waits, and `read` takes from there. What is written gathers in its *outbox*
 //! and leaves in one send at a time. So dropping a future never loses a byte or a connection, and
 //! plain slices work on a completion runtime.
 //!

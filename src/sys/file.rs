@@ -115,7 +115,7 @@ pub(crate) unsafe fn read_now(
     check_len(unsafe { libc::preadv2(fd, &raw const slice, 1, at(offset), libc::RWF_NOWAIT) })
 }
 
-/// [`write`] that never waits, whatever the descriptor's flags: `EAGAIN` instead. `EOPNOTSUPP` where
+/// [`write()`] that never waits, whatever the descriptor's flags: `EAGAIN` instead. `EOPNOTSUPP` where
 /// the kernel cannot promise that for this file.
 ///
 /// # Safety

@@ -9,7 +9,7 @@
 //!   Tasks::run ◄─────────────────────────┘  polls what was ready when the turn began
 //! ```
 //!
-//! - [`Tasks`] owns the tasks of one thread: a slab of [`cell::TaskCell`]s behind `Rc<dyn Run>`.
+//! - `Tasks` owns the tasks of one thread: a slab of `TaskCell`s behind `Rc<dyn Run>`.
 //! - A task's future, then its output, stand in one allocation that its [`JoinHandle`] shares.
 //! - Panics of a poll or of a drop stay in the task and come out of its `JoinHandle`.
 

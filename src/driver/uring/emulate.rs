@@ -1,7 +1,7 @@
 //! Multishot and pool receives on kernels that have neither (before Linux 6.0).
 //!
 //! Poll, then one-shot into a pool buffer that is taken when data is there, as the plain syscalls
-//! of [`perform`] do it:
+//! of [`perform`](super::super::perform) do it:
 //!
 //! ```text
 //!   submit ─► POLL_ADD ─► it fires ─► receive or accept until it would wait ─► completions
