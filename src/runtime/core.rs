@@ -14,7 +14,7 @@ use super::timers::{Key, Timers};
 use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver, Until};
 use crate::op::{Call, Completion, Request, Token};
-use crate::sys;
+use crate::sys::fork::Process;
 use crate::sys::sync::Arc;
 use crate::task::{Ran, Tasks};
 use crate::worker::Workers;
@@ -45,7 +45,11 @@ pub(crate) struct Core {
     limits: Limits,
     totals: bool,
     scratch: RefCell<Scratch>,
+    /// Set when everything in flight is asked to end: nothing new begins, but a close.
+    ending: Cell<bool>,
     ended_at: Cell<Instant>,
+    /// A forked child has a copy of all this, and must not use it.
+    process: Process,
 }
 
 /// What the builder decided.
@@ -97,7 +101,9 @@ impl Core {
             counters: Counters::new(),
             limits,
             scratch: RefCell::default(),
+            ending: Cell::new(false),
             ended_at: Cell::new(now),
+            process: Process::current(),
         })
     }
 
@@ -111,8 +117,11 @@ impl Core {
     pub(crate) fn submit(&self, request: Request, waiting: Waiting) -> io::Result<Token> {
         let mut driver = self.driver.borrow_mut();
         let driver = driver.as_mut().ok_or_else(ended)?;
-        if sys::fork::in_child() {
+        if self.is_foreign() {
             return Err(forked());
+        }
+        if self.ending.get() && !matches!(request, Request::Close { .. }) {
+            return Err(ended());
         }
         let token = self.inflight.borrow_mut().insert(waiting);
         driver.submit(token, request);
@@ -122,7 +131,7 @@ impl Core {
     /// Asks a request to end early.
     pub(crate) fn cancel(&self, token: Token) {
         if let Some(driver) = self.driver.borrow_mut().as_mut()
-            && !sys::fork::in_child()
+            && !self.is_foreign()
         {
             driver.cancel(token);
         }
@@ -132,8 +141,11 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// The call's own, or the runtime has ended.
+    /// The call's own, or the runtime has ended, or this process was forked from its own.
     pub(crate) fn call(&self, call: Call<'_>) -> io::Result<i32> {
+        if self.is_foreign() {
+            return Err(forked());
+        }
         self.driver.borrow_mut().as_mut().ok_or_else(ended)?.call(call)
     }
 
@@ -239,8 +251,18 @@ impl Core {
         self.totals
     }
 
+    /// Whether nothing will ever come of it in this process.
     pub(crate) fn has_ended(&self) -> bool {
+        self.is_closed() || self.is_foreign()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
         self.driver.borrow().is_none()
+    }
+
+    /// Whether this process was forked from the one that runs it.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.process.is_foreign()
     }
 
     pub(super) fn tasks(&self) -> &Rc<Tasks> {
@@ -310,7 +332,7 @@ impl Core {
     }
 
     fn wait(&self, until: Until, done: &mut Vec<Completion>) -> io::Result<()> {
-        if sys::fork::in_child() {
+        if self.is_foreign() {
             return Err(forked());
         }
         let mut driver = self.driver.borrow_mut();
@@ -399,8 +421,9 @@ impl Core {
 
     // ---- the end ----
 
-    /// Asks everything in flight to end.
+    /// Asks everything in flight to end, and begins nothing any more.
     pub(super) fn cancel_all(&self) {
+        self.ending.set(true);
         let pending = self.inflight.borrow().pending();
         for token in pending {
             self.cancel(token);
@@ -417,7 +440,8 @@ impl Core {
     /// Closes the driver. What is still in flight is leaked, never freed; returns how much it was.
     pub(super) fn close(&self) -> usize {
         self.ended_at.set(self.now());
-        let leaked = self.in_flight();
+        // The kernel writes into the memory of the process that asked, not into a child's copy.
+        let leaked = if self.is_foreign() { 0 } else { self.in_flight() };
         let inflight = self.inflight.take();
         if leaked > 0 {
             self.pool.leak();

@@ -139,11 +139,11 @@ impl InFlight {
         None
     }
 
-    /// The tokens of everything that the driver still has.
+    /// The tokens of what may be cancelled. What nobody waits for is a close, which must happen.
     pub(super) fn pending(&self) -> Vec<Token> {
         self.slots
             .iter()
-            .filter(|(_, slot)| !matches!(slot.state, State::Done(_)))
+            .filter(|(_, slot)| !matches!(slot.state, State::Done(_) | State::Detached))
             .map(|(index, slot)| Token::new(index as u32, slot.serial))
             .collect()
     }

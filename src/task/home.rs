@@ -6,6 +6,7 @@
 use super::mail::{Letter, Mail};
 use super::waker::Address;
 use crate::sys::Bell;
+use crate::sys::fork::Process;
 use crate::sys::sync::{Mutex, OnceLock, lock};
 
 /// How many runtimes may live at once in a process.
@@ -34,6 +35,7 @@ pub(crate) struct Home {
 pub(crate) struct HomeRef {
     home: &'static Home,
     incarnation: u64,
+    process: Process,
 }
 
 /// The runtime's own side: it moves out on drop.
@@ -52,6 +54,9 @@ impl Home {
 impl HomeRef {
     /// Posts a letter; it comes back when the runtime has ended.
     pub(crate) fn post(self, letter: Letter) -> Result<(), Letter> {
+        if self.process.is_foreign() {
+            return Err(letter);
+        }
         self.home.mail.post(self.incarnation, letter)
     }
 
@@ -82,9 +87,14 @@ impl Tenancy {
                 }
             }
         };
-        let home = TABLE[usize::from(id)].get_or_init(|| Home { mail: Mail::new(SEGMENTS) });
+        let home = TABLE[usize::from(id)].get_or_init(|| {
+            let mail = Mail::new(SEGMENTS);
+            // The root stands in no slot that a spawn would make room for.
+            mail.make_room(Address::ROOT);
+            Home { mail }
+        });
         let incarnation = home.mail.open(bell);
-        Ok(Self { id, home: HomeRef { home, incarnation } })
+        Ok(Self { id, home: HomeRef { home, incarnation, process: Process::current() } })
     }
 }
 
