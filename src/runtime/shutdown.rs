@@ -15,12 +15,11 @@ use super::core::Core;
 
 /// Ends `core`'s runtime.
 pub(super) fn end(core: &Rc<Core>) {
-    if core.has_ended() {
+    if core.is_closed() {
         return;
     }
-    // Under another runtime of this thread (dropped within its `block_on`) ours is not current:
-    // then drops reach it by the handles they hold.
-    let entered = Entered::new(core);
+    // Another runtime may run on this thread, when ours is dropped within its `block_on`.
+    let entered = Entered::over(core);
     core.tasks().close();
     core.tasks().end_all();
     let deadline = core.now() + core.limits().grace;
@@ -28,7 +27,7 @@ pub(super) fn end(core: &Rc<Core>) {
     core.forget_waiting();
     core.cancel_all();
     let waited = flushed.and_then(|()| turn_until(core, deadline, || core.in_flight() == 0));
-    // A letter may have spawned; it was refused. Drops may have left more to wake: nobody is left.
+    core.tasks().refuse_mail();
     let leaked = core.close();
     drop(entered);
     if std::env::var_os("RINGLOOP_DEBUG").is_some() {

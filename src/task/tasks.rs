@@ -9,6 +9,7 @@ use std::task::Context;
 
 use slab::Slab;
 
+use super::budget::with_budget;
 use super::cell::{Run, TaskCell, quietly};
 use super::home::{Home, HomeRef, Tenancy};
 use super::join::{JoinHandle, TaskId};
@@ -105,7 +106,7 @@ impl Tasks {
             let mut cx = Context::from_waker(&waker);
             if address.index() == Address::ROOT {
                 self.root_queued.set(false);
-                if poll_root(&mut cx) {
+                if with_budget(|| poll_root(&mut cx)) {
                     return Ran::RootEnded;
                 }
             } else if let Some(task) = self.take_turn(address)
@@ -181,6 +182,11 @@ impl Tasks {
             }
         }
         self.ready.borrow_mut().clear();
+    }
+
+    /// Refuses letters from now on, and drops those that nobody will read any more.
+    pub(crate) fn refuse_mail(&self) {
+        quietly(|| self.home().mail().close());
     }
 
     pub(crate) fn is_idle(&self) -> bool {
