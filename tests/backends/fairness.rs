@@ -47,18 +47,6 @@ fn a_task_that_reads_for_ever_does_not_starve_a_timer() {
     });
 }
 
-#[test]
-fn a_main_future_that_takes_ready_results_does_not_starve_the_tasks() {
-    run_on_each(|| async {
-        let mut stream = always_full().await;
-        let ticker = spawn(ticks(20));
-        let mut buf = [0; 16];
-        while !ticker.is_finished() {
-            stream.read(&mut buf).await.unwrap();
-        }
-    });
-}
-
 /// Spawns `n` tasks and lets them end.
 async fn finished(n: u32) -> Vec<JoinHandle<u32>> {
     let tasks: Vec<_> = (0..n).map(|i| spawn(async move { i })).collect();
@@ -107,6 +95,34 @@ fn a_main_future_that_awaits_finished_tasks_gives_way() {
         let tasks = finished(10_000).await;
         let given = polls_of_another(await_all(tasks)).await;
         assert!((70..200).contains(&given), "it gave way {given} times");
+    });
+}
+
+/// Reads `n` times from an inbox that is hardly ever empty.
+async fn read_what_is_there(n: u32) {
+    let mut stream = always_full().await;
+    let mut buf = [0; 16];
+    stream.read(&mut buf).await.unwrap();
+    for _ in 0..n {
+        assert_eq!(stream.read(&mut buf).await.unwrap(), 16);
+    }
+}
+
+#[test]
+fn a_task_that_reads_a_full_inbox_gives_way() {
+    run_on_each(|| async {
+        // 256 KiB in pieces of 16 bytes.
+        let work = async { spawn(read_what_is_there(1 << 14)).await.unwrap() };
+        let given = polls_of_another(work).await;
+        assert!(given >= 100, "it gave way {given} times only");
+    });
+}
+
+#[test]
+fn a_main_future_that_reads_a_full_inbox_gives_way() {
+    run_on_each(|| async {
+        let given = polls_of_another(read_what_is_there(1 << 14)).await;
+        assert!(given >= 100, "it gave way {given} times only");
     });
 }
 

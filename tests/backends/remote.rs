@@ -93,7 +93,7 @@ fn a_runtime_that_has_ended_says_cancelled_and_refuses_letters() {
         let mut next = build(builder);
         drop(handle.spawn(|| async { unreachable!() }));
         handle.stop();
-        next.block_on(sleep(Duration::from_millis(1)));
+        next.block_on(async { sleep(Duration::from_millis(1)).await });
         assert_eq!(next.metrics().tasks_spawned, 0);
     });
 }
@@ -180,7 +180,7 @@ fn a_future_that_is_not_send_never_leaves_its_thread() {
                 pending::<()>().await;
             })
         };
-        runtime.block_on(sleep(Duration::from_millis(1)));
+        runtime.block_on(async { sleep(Duration::from_millis(1)).await });
         let asker = thread::spawn(move || {
             drop(task);
         });

@@ -257,7 +257,10 @@ fn a_runtime_inside_a_runtime_is_refused_in_a_sentence() {
             let refused = catch_unwind(AssertUnwindSafe(|| inner.block_on(async {})));
             let payload = refused.unwrap_err();
             let text = sentence(&*payload);
-            assert_eq!(text, "a ringloop runtime runs on this thread already: spawn a task instead");
+            assert_eq!(
+                text,
+                "a ringloop runtime runs on this thread already: spawn a task instead"
+            );
             drop(inner);
             // The outer one is unharmed.
             assert_eq!(spawn(async { 1 }).await.unwrap(), 1);
