@@ -5,10 +5,15 @@
 
 mod support;
 
+mod choose;
 mod ends;
 mod fairness;
+mod idle;
+mod interval;
 mod panics;
 mod remote;
 mod smoke;
+mod syscalls;
 mod tasks;
+mod time;
 mod wakers;
