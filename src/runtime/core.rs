@@ -130,9 +130,10 @@ impl Core {
 
     /// Asks a request to end early.
     pub(crate) fn cancel(&self, token: Token) {
-        if let Some(driver) = self.driver.borrow_mut().as_mut()
-            && !self.is_foreign()
-        {
+        if self.is_foreign() {
+            let gone = self.inflight.borrow_mut().abandon(token);
+            drop(gone);
+        } else if let Some(driver) = self.driver.borrow_mut().as_mut() {
             driver.cancel(token);
         }
     }
