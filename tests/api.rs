@@ -5,9 +5,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use ringloop::net::{
-    OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpStream, WriteHalf,
-};
+use ringloop::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpStream, WriteHalf};
 use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
@@ -50,8 +48,19 @@ macro_rules! unpin {
 }
 
 travels!(
-    Handle, Builder, BackendInfo, BackendChoice, UnknownBackend, Metrics, TaskId, Spawn, Elapsed,
-    MissedTickBehavior, RemoteJoinHandle<u8>, RemoteJoinHandle<Vec<u8>>, RemoteJoinHandle<Cell<u8>>,
+    Handle,
+    Builder,
+    BackendInfo,
+    BackendChoice,
+    UnknownBackend,
+    Metrics,
+    TaskId,
+    Spawn,
+    Elapsed,
+    MissedTickBehavior,
+    RemoteJoinHandle<u8>,
+    RemoteJoinHandle<Vec<u8>>,
+    RemoteJoinHandle<Cell<u8>>,
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
