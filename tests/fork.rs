@@ -197,20 +197,24 @@ fn a_child_builds_runtimes_of_its_own_beside_its_copy() {
         let mut runtime = builder.build().unwrap();
         let mut kept = Some((builder.build().unwrap(), world(&mut runtime)));
         Child::fork(|| {
-            works(&builder);
-            let mut own = builder.build().unwrap();
-            let all = world(&mut own);
-            // Its maps may stand where the parent's were; dropping the copy leaves them alone.
+            // So many that their maps fill the holes where the parent's were; dropping the copy
+            // must leave them alone.
+            let mut own: Vec<_> = (0..20)
+                .map(|_| {
+                    let mut own = builder.build().unwrap();
+                    let world = world(&mut own);
+                    (own, world)
+                })
+                .collect();
             drop(kept.take());
             Child::fork(|| {
                 works(&builder);
-                let refused = catch_unwind(AssertUnwindSafe(|| own.block_on(yield_now())));
+                let refused = catch_unwind(AssertUnwindSafe(|| own[0].0.block_on(yield_now())));
                 assert!(refused.is_err(), "a grandchild took its parent's runtime for its own");
             })
             .end();
-            goes_on(&mut own, all);
-            for _ in 0..20 {
-                works(&builder);
+            for (mut own, world) in own {
+                goes_on(&mut own, world);
             }
         })
         .end();
