@@ -91,7 +91,7 @@ fn world(runtime: &mut Runtime) -> World {
         assert!(poll_once(listener.accept()).is_pending());
         drop(spawn(pending::<()>()));
         yield_now().await;
-        let mut sleep = sleep(Duration::from_millis(5));
+        let mut sleep = sleep(Duration::from_millis(200));
         assert!(poll_once(&mut sleep).is_pending());
         World { here, there, listener, lease, sleep, handle }
     })

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -45,39 +45,41 @@ fn ten_million_foreign_wakes_of_a_sleeper_cost_no_memory() {
     let _alone = alone();
     for builder in builders() {
         let mut runtime = builder.build().unwrap();
-        let woken = Arc::new(AtomicU64::new(0));
         runtime.block_on(async {
             let (send, receive) = mpsc::channel::<Waker>();
-            let other = {
-                let woken = woken.clone();
-                // It blocks this thread: nobody collects a wake meanwhile.
-                thread::spawn(move || {
-                    let waker = receive.recv().unwrap();
-                    waker.wake_by_ref();
+            let (answer, grown) = mpsc::channel::<i64>();
+            let done = Arc::new(AtomicBool::new(false));
+            let last = done.clone();
+            let other = thread::spawn(move || {
+                let waker = receive.recv().unwrap();
+                waker.wake_by_ref();
+                // First while the loop stands still and collects nothing, then while it runs.
+                for _ in 0..2 {
                     let before = resident();
-                    for _ in 0..WAKES {
+                    for _ in 0..WAKES / 2 {
                         waker.clone().wake();
                     }
-                    woken.store(1, SeqCst);
-                    waker.wake();
-                    resident() - before
-                })
-            };
-            let mut sent = false;
-            let mut polls = 0u64;
+                    answer.send(resident() - before).unwrap();
+                }
+                last.store(true, SeqCst);
+                waker.wake();
+            });
+            let (mut grew, mut polls) = (0, 0u64);
             let sleeper = spawn(poll_fn(move |cx| {
                 polls += 1;
-                if !std::mem::replace(&mut sent, true) {
+                if polls == 1 {
                     send.send(cx.waker().clone()).unwrap();
-                    // The loop stands still for a while, then collects beside the waker.
-                    thread::sleep(Duration::from_millis(20));
+                    grew = grown.recv().unwrap();
                 }
-                if woken.load(SeqCst) == 1 { Poll::Ready(polls) } else { Poll::Pending }
+                if !done.load(SeqCst) {
+                    return Poll::Pending;
+                }
+                Poll::Ready((grew.max(grown.recv().unwrap()), polls))
             }));
-            let polls = sleeper.await.unwrap();
-            assert!(polls < WAKES, "wakes coalesce");
-            let grown = other.join().unwrap();
-            assert!(grown < 1 << 20, "{WAKES} wakes took {grown} bytes");
+            let (grew, polls) = sleeper.await.unwrap();
+            assert!(polls < WAKES / 2, "wakes coalesce: {polls} polls");
+            assert!(grew < 1 << 20, "{WAKES} wakes took {grew} bytes");
+            other.join().unwrap();
         });
     }
 }

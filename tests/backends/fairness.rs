@@ -96,7 +96,7 @@ fn a_task_that_reads_what_is_parked_gives_way() {
     run_on_each(|| async {
         let stream = full_inbox().await;
         let given = polls_of_another(async { spawn(read_bytes(stream)).await.unwrap() }).await;
-        assert!((70..200).contains(&given), "it gave way {given} times");
+        assert!(given >= 70, "it gave way {given} times");
     });
 }
 
@@ -105,7 +105,7 @@ fn a_main_future_that_reads_what_is_parked_gives_way() {
     run_on_each(|| async {
         let stream = full_inbox().await;
         let given = polls_of_another(read_bytes(stream)).await;
-        assert!((70..200).contains(&given), "it gave way {given} times");
+        assert!(given >= 70, "it gave way {given} times");
     });
 }
 

@@ -173,14 +173,20 @@ fn a_future_that_is_not_send_never_leaves_its_thread() {
         let mut runtime = build(builder);
         let here = thread::current().id();
         let dropped = Arc::new(Mutex::new(None));
+        let (send, started) = mpsc::channel();
         let task = {
             let dropped = dropped.clone();
             runtime.handle().spawn(move || async move {
+                send.send(()).unwrap();
                 let _guard = OnDrop(|| *dropped.lock().unwrap() = Some(thread::current().id()));
                 pending::<()>().await;
             })
         };
-        runtime.block_on(async { sleep(Duration::from_millis(1)).await });
+        runtime.block_on(async {
+            while started.try_recv().is_err() {
+                yield_now().await;
+            }
+        });
         let asker = thread::spawn(move || {
             drop(task);
         });

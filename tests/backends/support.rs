@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringloop::{BackendChoice, Builder, Runtime};
 
 /// How long a test may take on one backend before the process is ended.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The backends to test: the one that `RINGLOOP_BACKEND` names, or both, or what there is.
 pub(crate) fn backends() -> Vec<BackendChoice> {

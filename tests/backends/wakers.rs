@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
@@ -103,11 +103,14 @@ fn a_waker_that_outlives_its_task_wakes_nobody_wrongly() {
         // The slot's next task.
         let polls = Rc::new(Cell::new(0));
         let counting = polls.clone();
-        let sleeper = spawn(poll_fn(move |_| {
+        let (send, receive) = mpsc::channel();
+        let sleeper = spawn(poll_fn(move |cx| {
             counting.set(counting.get() + 1);
-            Poll::<()>::Pending
+            let _ = send.send(cx.waker().clone());
+            if counting.get() < 3 { Poll::Pending } else { Poll::Ready(()) }
         }));
         yield_now().await;
+        let fresh = receive.recv().unwrap();
         for _ in 0..10 {
             stale.wake_by_ref();
             yield_now().await;
@@ -117,7 +120,15 @@ fn a_waker_that_outlives_its_task_wakes_nobody_wrongly() {
         thread::spawn(move || foreign.wake()).join().unwrap();
         sleep(Duration::from_millis(1)).await;
         assert!(polls.get() <= 2, "a foreign stale wake is spurious at the worst");
-        sleeper.cancel();
+        // And its own wakes still count.
+        while polls.get() < 3 {
+            let before = polls.get();
+            fresh.wake_by_ref();
+            yield_now().await;
+            yield_now().await;
+            assert_eq!(polls.get(), before + 1, "a wake was lost to a stale one");
+        }
+        sleeper.await.unwrap();
     });
 }
 
@@ -276,25 +287,23 @@ fn a_foreign_combinator_with_wakers_of_its_own_is_woken() {
 #[test]
 fn a_future_polled_by_two_tasks_in_turn_wakes_the_last() {
     run_on_each(|| async {
-        let timer = Rc::new(RefCell::new(Box::pin(sleep(Duration::from_millis(3)))));
-        let first = timer.clone();
-        let first = spawn(async move {
-            let mut polled = false;
-            poll_fn(|cx| {
-                if std::mem::replace(&mut polled, true) {
-                    return Poll::Ready(());
-                }
-                assert!(first.borrow_mut().as_mut().poll(cx).is_pending());
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            })
-            .await;
-        });
-        first.await.unwrap();
-        let last = spawn(async move {
-            let mut last = pin!(poll_fn(|cx| timer.borrow_mut().as_mut().poll(cx)));
-            last.as_mut().await;
-        });
-        last.await.unwrap();
+        let (gate, opened) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(None::<Waker>)));
+        let (shut, opener) = (gate.clone(), opened.clone());
+        let inner = Rc::new(RefCell::new(spawn(poll_fn(move |cx| {
+            opener.set(Some(cx.waker().clone()));
+            if shut.get() { Poll::Ready(8) } else { Poll::Pending }
+        }))));
+        let first = inner.clone();
+        spawn(poll_fn(move |cx| {
+            assert!(Pin::new(&mut *first.borrow_mut()).poll(cx).is_pending());
+            Poll::Ready(())
+        }))
+        .await
+        .unwrap();
+        let last = spawn(poll_fn(move |cx| Pin::new(&mut *inner.borrow_mut()).poll(cx)));
+        yield_now().await;
+        gate.set(true);
+        opened.take().unwrap().wake();
+        assert_eq!(last.await.unwrap().unwrap(), 8);
     });
 }
