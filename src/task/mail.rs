@@ -77,10 +77,10 @@ impl Mail {
             inner.incarnation += 1;
             std::mem::take(&mut inner.letters)
         };
-        // User code: dropped with no lock held.
-        drop(letters);
         self.asleep.store(false, Ordering::Relaxed);
         self.collect(|_| (), |_| ());
+        // User code, which may panic: last, and with no lock held.
+        drop(letters);
     }
 
     /// Makes room for the wake bit of task `index`. Only the owner calls it.

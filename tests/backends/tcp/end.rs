@@ -63,12 +63,12 @@ fn a_thousand_busy_connections_end_with_their_runtime() {
                 // Dials that nobody answers.
                 let full = ringloop::net::TcpListenerOptions::new().backlog(0).bind(LOCAL).await;
                 let idle = full.unwrap();
-                let address = full.local_addr().unwrap();
+                let address = idle.local_addr().unwrap();
                 for _ in 0..10 {
                     ringloop::spawn(async move { TcpStream::connect(address).await.map(drop) });
                 }
                 ringloop::spawn(async move {
-                    let _full = full;
+                    let _full = idle;
                     std::future::pending::<()>().await;
                 });
                 turns(100).await;
@@ -209,7 +209,9 @@ fn what_a_thread_local_keeps_is_dropped_without_a_panic() {
     alone("end::what_a_thread_local_keeps_is_dropped_without_a_panic", || {
         on_each_backend(|builder| {
             // The thread-locals are made before the runtime's own, and after them.
-            for (first, keep_runtime) in [(true, false), (false, false), (true, true), (false, true)] {
+            for (first, keep_runtime) in
+                [(true, false), (false, false), (true, true), (false, true)]
+            {
                 let builder = builder.clone();
                 let before = descriptors();
                 let thread = std::thread::spawn(move || {
