@@ -39,7 +39,7 @@ use report::{Idle, Report, Row};
 use server::Server;
 
 /// The share of time above which waiting for the CPU is worth a word.
-const DISTURBED: f64 = 0.03;
+const DISTURBED: f64 = 0.05;
 /// Descriptors that a side needs beside its connections.
 const SPARE_FILES: usize = 64;
 
