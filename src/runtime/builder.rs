@@ -149,7 +149,6 @@ impl Builder {
         if let Some(cpu) = self.cpu {
             sys::affinity::pin(cpu)?;
         }
-        sys::fork::mark();
         let pool = Pool::new(count, size, self.buffer_budget)?;
         let workers = Arc::new(Workers::new(self.blocking_threads, "ringloop-worker"));
         let choice = self.backend.or_environment()?;
@@ -191,6 +190,8 @@ impl Runtime {
     /// error). A panic of `future` itself passes through.
     #[doc(alias = "run_until_complete")]
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        let _entered = self.enter();
+        // Dropped before that: what the future owns may spawn, sleep, and close.
         let mut future = pin!(future);
         let mut output = None;
         self.drive(|cx| match future.as_mut().poll(cx) {
@@ -209,6 +210,7 @@ impl Runtime {
     ///
     /// As [`block_on`](Self::block_on).
     pub fn run_forever(&mut self) {
+        let _entered = self.enter();
         let core = self.core.clone();
         self.drive(|_cx| core.take_stopped());
     }
@@ -227,11 +229,15 @@ impl Runtime {
         &self.core
     }
 
-    /// Turns the loop until `poll` says that the root future has ended.
-    fn drive(&mut self, mut poll: impl FnMut(&mut std::task::Context<'_>) -> bool) {
-        let Some(_entered) = Entered::new(&self.core) else {
+    fn enter(&self) -> Entered {
+        let Some(entered) = Entered::new(&self.core) else {
             panic!("a ringloop runtime runs on this thread already: spawn a task instead");
         };
+        entered
+    }
+
+    /// Turns the loop until `poll` says that the root future has ended.
+    fn drive(&mut self, mut poll: impl FnMut(&mut std::task::Context<'_>) -> bool) {
         self.core.tasks().wake_root();
         loop {
             match self.core.turn(None, &mut poll) {

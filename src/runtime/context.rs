@@ -2,41 +2,50 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::core::Core;
 use crate::task;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+    /// Never dropped, as `task::local::HERE`.
+    static CURRENT: RefCell<ManuallyDrop<Option<Rc<Core>>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// While it lives, this thread runs `core`.
 #[derive(Debug)]
 pub(super) struct Entered {
-    _tasks: task::Entered,
+    /// The one that ran before.
     before: Option<Rc<Core>>,
+    _tasks: task::Entered,
 }
 
 impl Entered {
     /// Enters. `None` when a runtime runs on this thread already.
     pub(super) fn new(core: &Rc<Core>) -> Option<Self> {
-        current().is_err().then(|| Self::over(core))
+        let free = CURRENT.with_borrow(|current| match &**current {
+            // A child that was forked inside a runtime is not inside it.
+            Some(running) => running.is_foreign(),
+            None => true,
+        });
+        free.then(|| Self::over(core))
     }
 
-    /// Enters, whoever was here before; they are back when it is dropped.
+    /// Enters although another runtime may run on this thread; that one stands aside meanwhile.
     pub(super) fn over(core: &Rc<Core>) -> Self {
-        let before = CURRENT.try_with(|current| current.replace(Some(core.clone())));
-        Self { _tasks: task::Entered::new(core.tasks()), before: before.ok().flatten() }
+        let before = CURRENT.with_borrow_mut(|current| current.replace(core.clone()));
+        Self { before, _tasks: task::Entered::over(core.tasks()) }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        // Taken out first: dropping it may look here.
         let before = self.before.take();
-        // Dropped outside of the borrow: dropping a core may look here.
-        let ours = CURRENT.try_with(|current| current.replace(before));
-        drop(ours);
+        let core = CURRENT.with_borrow_mut(|current| std::mem::replace(&mut **current, before));
+        drop(core);
     }
 }
 
@@ -46,7 +55,7 @@ impl Drop for Entered {
 ///
 /// None runs here: the future was polled by another executor, or the call came from outside.
 pub(crate) fn current() -> io::Result<Rc<Core>> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten().ok_or_else(|| {
+    CURRENT.with_borrow(|current| Option::clone(current)).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::NotConnected,
             "no ringloop runtime runs on this thread: do this within ringloop::run",

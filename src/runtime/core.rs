@@ -14,7 +14,7 @@ use super::timers::{Key, Timers};
 use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
-use crate::sys;
+use crate::sys::fork::Process;
 use crate::sys::sync::Arc;
 use crate::task::Tasks;
 use crate::worker::Workers;
@@ -45,6 +45,8 @@ pub(crate) struct Core {
     totals: bool,
     pub(super) scratch: RefCell<Scratch>,
     ended_at: Cell<Instant>,
+    /// A forked child has a copy of all this, and must not use it.
+    process: Process,
 }
 
 /// What the builder decided.
@@ -98,6 +100,7 @@ impl Core {
             limits,
             scratch: RefCell::default(),
             ended_at: Cell::new(now),
+            process: Process::current(),
         })
     }
 
@@ -111,11 +114,11 @@ impl Core {
     pub(crate) fn submit(&self, request: Request, waiting: Waiting) -> io::Result<Token> {
         let mut driver = self.driver.borrow_mut();
         let driver = driver.as_mut().ok_or_else(ended)?;
+        if self.is_foreign() {
+            return Err(forked());
+        }
         if self.closing.get() && !matches!(request, Request::Close { .. }) {
             return Err(ended());
-        }
-        if sys::fork::in_child() {
-            return Err(forked());
         }
         let token = self.inflight.borrow_mut().insert(waiting);
         driver.submit(token, request);
@@ -124,9 +127,10 @@ impl Core {
 
     /// Asks a request to end early.
     pub(crate) fn cancel(&self, token: Token) {
-        if let Some(driver) = self.driver.borrow_mut().as_mut()
-            && !sys::fork::in_child()
-        {
+        if self.is_foreign() {
+            let gone = self.inflight.borrow_mut().abandon(token);
+            drop(gone);
+        } else if let Some(driver) = self.driver.borrow_mut().as_mut() {
             driver.cancel(token);
         }
     }
@@ -135,8 +139,11 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// The call's own, or the runtime has ended.
+    /// The call's own, or the runtime has ended, or this process was forked from its own.
     pub(crate) fn call(&self, call: Call<'_>) -> io::Result<i32> {
+        if self.is_foreign() {
+            return Err(forked());
+        }
         self.driver.borrow_mut().as_mut().ok_or_else(ended)?.call(call)
     }
 
@@ -254,8 +261,18 @@ impl Core {
         self.totals
     }
 
+    /// Whether nothing will ever come of it in this process.
     pub(crate) fn has_ended(&self) -> bool {
+        self.is_closed() || self.is_foreign()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
         self.driver.borrow().is_none()
+    }
+
+    /// Whether this process was forked from the one that runs it.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.process.is_foreign()
     }
 
     pub(super) fn tasks(&self) -> &Rc<Tasks> {
@@ -308,10 +325,14 @@ impl Core {
     /// Closes the driver. What is still in flight is leaked, never freed; returns how much it was.
     pub(super) fn close(&self) -> usize {
         self.ended_at.set(self.now());
-        let leaked = self.in_flight();
+        // The kernel writes into the memory of the process that asked, not into a child's copy.
+        let leaked = if self.is_foreign() { 0 } else { self.in_flight() };
         if leaked > 0 {
             self.pool.leak();
             std::mem::forget(self.inflight.take());
+        } else if self.is_foreign() {
+            let copies = self.inflight.take();
+            drop(copies);
         }
         let now = self.ended_at.get();
         let timers = self.timers.replace(Timers::new(now));

@@ -153,11 +153,28 @@ impl InFlight {
         slot.filter(|slot| slot.serial == token.serial())
     }
 
-    /// The tokens of everything that the driver still has.
+    /// Lets go of a request that nobody will hear of again: a forked child's copy of it.
+    pub(super) fn abandon(&mut self, token: Token) -> Settled {
+        let index = token.index() as usize;
+        match self.slots.get(index) {
+            Some(slot) if slot.serial == token.serial() => match slot.state {
+                State::Sink(..) | State::Orphan(_) => match self.slots.remove(index).state {
+                    State::Sink(sink, role) => Settled::Sink(sink, role),
+                    State::Orphan(orphan) => Settled::Orphan(orphan),
+                    _ => Settled::Nothing,
+                },
+                // Its future takes it.
+                _ => Settled::Nothing,
+            },
+            _ => Settled::Nothing,
+        }
+    }
+
+    /// The tokens of what may be cancelled. What nobody waits for is a close, which must happen.
     pub(super) fn pending(&self) -> Vec<Token> {
         self.slots
             .iter()
-            .filter(|(_, slot)| !matches!(slot.state, State::Done(_)))
+            .filter(|(_, slot)| !matches!(slot.state, State::Done(_) | State::Detached))
             .map(|(index, slot)| Token::new(index as u32, slot.serial))
             .collect()
     }

@@ -21,7 +21,7 @@ const CANCEL: Duration = Duration::from_secs(1);
 
 /// Ends `core`'s runtime.
 pub(super) fn end(core: &Rc<Core>) {
-    if core.has_ended() {
+    if core.is_closed() {
         return;
     }
     // Also within another runtime of this thread: what is dropped here belongs to ours.
@@ -34,7 +34,7 @@ pub(super) fn end(core: &Rc<Core>) {
     core.cancel_all();
     let deadline = deadline.max(core.now() + CANCEL);
     let waited = flushed.and_then(|()| turn_until(core, deadline, || core.in_flight() == 0));
-    // A letter may have spawned; it was refused. Drops may have left more to wake: nobody is left.
+    core.tasks().refuse_mail();
     let leaked = core.close();
     drop(entered);
     if std::env::var_os("RINGLOOP_DEBUG").is_some() {

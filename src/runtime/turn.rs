@@ -9,7 +9,6 @@ use super::inflight::Settled;
 use super::sink::{Sink, Wakes};
 use crate::driver::{Driver, Until};
 use crate::op::Completion;
-use crate::sys;
 use crate::task::Ran;
 
 /// Polls in one turn, at most: I/O is never far away.
@@ -54,7 +53,7 @@ impl Core {
     }
 
     fn wait(&self, until: Until, done: &mut Vec<Completion>) -> io::Result<()> {
-        if sys::fork::in_child() {
+        if self.is_foreign() {
             return Err(forked());
         }
         let mut driver = self.driver.borrow_mut();

@@ -4,6 +4,7 @@
 use std::io;
 use std::ptr::NonNull;
 
+use super::fork::Process;
 use super::{check, count};
 
 /// A private, zeroed, page-aligned mapping, unmapped on drop.
@@ -11,6 +12,8 @@ use super::{check, count};
 pub(crate) struct Map {
     start: NonNull<u8>,
     len: usize,
+    /// Set by `dont_fork`: the only process that has the mapping.
+    owner: Option<Process>,
 }
 
 // SAFETY: a mapping is plain memory that any thread may read, write and unmap; who may do so when
@@ -38,7 +41,7 @@ impl Map {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, len })
+        Ok(Self { start, len, owner: None })
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {
@@ -51,8 +54,10 @@ impl Map {
 
     /// Keeps the mapping out of forked children: they fault rather than share what the kernel has
     /// pinned.
-    pub(crate) fn dont_fork(&self) -> io::Result<()> {
-        self.advise(libc::MADV_DONTFORK)
+    pub(crate) fn dont_fork(&mut self) -> io::Result<()> {
+        self.advise(libc::MADV_DONTFORK)?;
+        self.owner = Some(Process::current());
+        Ok(())
     }
 
     /// Gives forked children zeroes instead of a copy.
@@ -69,6 +74,10 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
+        if self.owner.is_some_and(Process::is_foreign) {
+            // This child never had it; something else may be mapped there by now.
+            return;
+        }
         // SAFETY: the mapping is ours and whole; owners drop it when no pointer into it is left.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }

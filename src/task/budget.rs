@@ -17,14 +17,14 @@ thread_local! {
 
 /// Runs one poll of a task under a fresh budget.
 pub(super) fn with_budget<T>(poll: impl FnOnce() -> T) -> T {
-    struct Reset;
-    impl Drop for Reset {
+    struct Restore(u16);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            LEFT.set(UNLIMITED);
+            LEFT.set(self.0);
         }
     }
-    LEFT.set(BUDGET);
-    let _reset = Reset;
+    // Not always UNLIMITED before: a runtime may end within a poll of another's task.
+    let _restore = Restore(LEFT.replace(BUDGET));
     poll()
 }
 

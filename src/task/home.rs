@@ -7,6 +7,7 @@ use super::mail::{Letter, Mail};
 use super::table::{HOMES, TABLE, VACANT};
 use super::waker::Address;
 use crate::sys::Bell;
+use crate::sys::fork::Process;
 use crate::sys::sync::{OnceLock, SEGMENT_WORDS, lock};
 
 /// The wake bits of 2²⁴ tasks, in segments of 2¹⁶.
@@ -31,6 +32,7 @@ pub(crate) struct Home {
 pub(crate) struct HomeRef {
     home: &'static Home,
     incarnation: u64,
+    process: Process,
 }
 
 /// The runtime's own side: it moves out on drop.
@@ -49,6 +51,9 @@ impl Home {
 impl HomeRef {
     /// Posts a letter; it comes back when the runtime has ended.
     pub(crate) fn post(self, letter: Letter) -> Result<(), Letter> {
+        if self.process.is_foreign() {
+            return Err(letter);
+        }
         self.home.mail.post(self.incarnation, letter)
     }
 
@@ -83,7 +88,7 @@ impl Tenancy {
         // The root future stands in no slot, so no spawn makes room for it.
         home.mail.make_room(Address::ROOT);
         let incarnation = home.mail.open(bell);
-        Ok(Self { id, home: HomeRef { home, incarnation } })
+        Ok(Self { id, home: HomeRef { home, incarnation, process: Process::current() } })
     }
 }
 

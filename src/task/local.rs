@@ -1,6 +1,7 @@
 //! The tasks of the runtime that runs on this thread right now.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -9,44 +10,43 @@ use super::tasks::Tasks;
 use super::waker::Address;
 
 thread_local! {
-    static HERE: RefCell<Option<Rc<Tasks>>> = const { RefCell::new(None) };
+    /// Never dropped, so that it serves destructors of other thread-locals, in which a runtime may
+    /// end; `Entered` takes out what it put in.
+    static HERE: RefCell<ManuallyDrop<Option<Rc<Tasks>>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// While it lives, wakes and spawns of this thread go to its tasks.
 #[derive(Debug)]
 pub(crate) struct Entered {
+    /// Whose they were before.
     before: Option<Rc<Tasks>>,
 }
 
 impl Entered {
-    /// Enters, whoever was here before; they are back when it is dropped. In a thread's last moments
-    /// nobody can be: then wakes go by mail.
-    pub(crate) fn new(tasks: &Rc<Tasks>) -> Self {
-        let before = HERE.try_with(|here| here.replace(Some(tasks.clone())));
-        Self { before: before.ok().flatten() }
+    /// Enters although another runtime may run on this thread; that one stands aside meanwhile.
+    pub(crate) fn over(tasks: &Rc<Tasks>) -> Self {
+        Self { before: HERE.with_borrow_mut(|here| here.replace(tasks.clone())) }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let before = self.before.take();
-        // Dropped outside of the borrow: dropping tasks may wake.
-        let ours = HERE.try_with(|here| here.replace(before));
-        drop(ours);
+        // Taken out first: dropping it may wake.
+        let tasks = HERE.with_borrow_mut(|here| std::mem::replace(&mut **here, self.before.take()));
+        drop(tasks);
     }
 }
 
 /// Wakes `address` if its home runs on this thread.
 pub(super) fn wake(address: Address) -> bool {
-    HERE.try_with(|here| match &*here.borrow() {
+    HERE.with_borrow(|here| match &**here {
         Some(tasks) if tasks.home_id() == address.home() => {
             tasks.wake(address);
             true
         }
         _ => false,
     })
-    // In a thread's last moments nothing runs here any more.
-    .unwrap_or(false)
 }
 
 /// Runs `future` as a task of the current runtime, on this thread.
@@ -117,7 +117,7 @@ impl Spawn {
     where
         F: Future + 'static,
     {
-        let Some(tasks) = HERE.try_with(|here| here.borrow().clone()).ok().flatten() else {
+        let Some(tasks) = HERE.with_borrow(|here| Option::clone(here)) else {
             panic!("no ringloop runtime runs on this thread: spawn within ringloop::run");
         };
         tasks.spawn(future, self.name, Location::caller())

@@ -77,10 +77,10 @@ impl Mail {
             inner.incarnation += 1;
             std::mem::take(&mut inner.letters)
         };
-        // User code: dropped with no lock held.
-        drop(letters);
         self.asleep.store(false, Ordering::Relaxed);
         self.collect(|_| (), |_| ());
+        // User code, which may panic: last, and with no lock held.
+        drop(letters);
     }
 
     /// Makes room for the wake bit of task `index`. Only the owner calls it.
@@ -94,16 +94,13 @@ impl Mail {
         let (segment, word, bit) = Self::place(index);
         let Some(words) = self.woken.get(segment).and_then(OnceLock::get) else { return };
         // SeqCst is not needed for the bit itself: AcqRel carries what the waker wrote to the task.
-        let before = words[word].fetch_or(1 << bit, Ordering::AcqRel);
-        if before & 1 << bit != 0 {
+        if words[word].fetch_or(1 << bit, Ordering::AcqRel) != 0 {
+            // Whoever made the word non-zero posts it and signals. Only a collect after that post makes
+            // it zero again, and takes our bit with it.
             return;
         }
-        if before == 0 {
-            let word = segment * SEGMENT_WORDS + word;
-            lock(&self.inner).words.push(word as u32);
-        }
-        // Otherwise whoever made the word non-zero posts it, and our bit with it; we ring all the
-        // same, for it may have posted before our bit was set.
+        let word = segment * SEGMENT_WORDS + word;
+        lock(&self.inner).words.push(word as u32);
         self.signal();
     }
 

@@ -184,6 +184,11 @@ impl Tasks {
         self.ready.borrow_mut().clear();
     }
 
+    /// Refuses letters from now on, and drops those that nobody will read any more.
+    pub(crate) fn refuse_mail(&self) {
+        quietly(|| self.home().mail().close());
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.ready.borrow().is_empty()
     }

@@ -67,14 +67,14 @@ impl Interval {
     pub async fn tick(&mut self) -> Instant {
         (&mut self.sleep).await;
         let due = self.due;
-        self.due = self.after(due, now());
+        self.due = self.after(due, self.sleep.now());
         self.sleep.reset(self.due);
         due
     }
 
     /// Counts anew: the next tick comes one period from now.
     pub fn reset(&mut self) {
-        self.due = far(now(), self.period);
+        self.due = far(self.sleep.now(), self.period);
         self.sleep.reset(self.due);
     }
 

@@ -79,6 +79,11 @@ impl Sleep {
         self.deadline = Some(deadline);
     }
 
+    /// The time of its own runtime, which need not be the one that runs.
+    pub(super) fn now(&self) -> Instant {
+        self.core.now()
+    }
+
     fn clear(&mut self) {
         if let Some(timer) = self.timer.take() {
             self.core.clear_timer(timer);

@@ -5,5 +5,16 @@
 
 mod support;
 
+mod choose;
+mod ends;
+mod fairness;
+mod idle;
+mod interval;
+mod panics;
+mod remote;
 mod smoke;
+mod syscalls;
+mod tasks;
 mod tcp;
+mod time;
+mod wakers;

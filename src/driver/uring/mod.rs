@@ -15,6 +15,7 @@
 
 mod emulate;
 mod encode;
+mod own;
 mod probe;
 mod provided;
 mod setup;
@@ -24,7 +25,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
-use io_uring::{IoUring, cqueue, squeue};
+use io_uring::{cqueue, squeue};
 
 use super::{Driver, Until, perform};
 use crate::buf::Pool;
@@ -35,6 +36,7 @@ use crate::sys::uring::{
 };
 use crate::sys::{Bell, uring};
 use emulate::Emulated;
+use own::OwnRing;
 use provided::Provided;
 pub(crate) use setup::Refused;
 
@@ -69,7 +71,7 @@ impl Caps {
 pub(crate) struct Uring {
     /// Dropped first: it needs the ring's descriptor, and keeps the ring alive.
     _registered: Option<RegisteredRing>,
-    ring: IoUring,
+    ring: OwnRing,
     /// What `io_uring_enter` takes: the registered index, or the descriptor.
     handle: RawFd,
     /// The flags of every enter.
@@ -128,7 +130,7 @@ impl Uring {
             bell_multi: true,
             skipped: 0,
             base: (now, uring::monotonic().map_err(Refused::io)?),
-            ring,
+            ring: OwnRing::new(ring),
         };
         probe::probe(&mut this, pool)?;
         let lacks = match this.caps {

@@ -30,7 +30,7 @@ impl Provided {
     /// `EINVAL` before Linux 5.19; `ENOMEM` where RLIMIT_MEMLOCK is too low.
     pub(super) fn register(ring: &IoUring, pool: &Pool) -> io::Result<Self> {
         let count = pool.count();
-        let map = Map::new(usize::from(count) * size_of::<BufRingEntry>())?;
+        let mut map = Map::new(usize::from(count) * size_of::<BufRingEntry>())?;
         // A child that wrote here would write into pages the kernel has pinned for us.
         map.dont_fork()?;
         // SAFETY: the mapping is page-aligned, large enough for `count` entries, and outlives the

@@ -25,7 +25,6 @@ impl Refused {
 
     /// What an error of set-up or registration means.
     pub(super) fn io(error: io::Error) -> Self {
-        let kind = error.kind();
         let (reason, fall_back) = match error.raw_os_error() {
             Some(libc::EPERM) => (
                 "io_uring_setup is forbidden here (EPERM: seccomp profile or \
@@ -58,6 +57,7 @@ impl Refused {
             }
             _ => (format!("io_uring cannot be set up ({error})"), true),
         };
+        let kind = if fall_back { io::ErrorKind::Unsupported } else { error.kind() };
         Self { reason, fall_back, kind }
     }
 }

@@ -1,0 +1,114 @@
+//! What the compiler knows of the public types: which may travel, which stay, and how large they are.
+//!
+//! All of it is checked when this file is compiled, except the names in the messages.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use ringloop::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpStream, WriteHalf};
+use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
+use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
+use ringloop::{
+    BackendChoice, BackendInfo, Builder, Handle, JoinError, JoinHandle, Lease, Metrics, Runtime,
+    UnknownBackend,
+};
+
+/// Every type of the list is `Send + Sync + 'static`.
+macro_rules! travels {
+    ($($type:ty),* $(,)?) => {
+        $(const _: fn() = || {
+            fn travels<T: Send + Sync + 'static>() {}
+            travels::<$type>();
+        };)*
+    };
+}
+
+/// No type of the list has the trait: with it, both impls would fit, and the `_` be ambiguous.
+macro_rules! lacks {
+    ($trait:ident: $($type:ty),* $(,)?) => {
+        $(const _: fn() = || {
+            trait Ambiguous<A> {
+                fn which() {}
+            }
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            struct Has;
+            impl<T: ?Sized + $trait> Ambiguous<Has> for T {}
+            let _ = <$type as Ambiguous<_>>::which;
+        };)*
+    };
+}
+
+macro_rules! unpin {
+    ($($type:ty),* $(,)?) => {
+        $(const _: fn() = || {
+            fn unpin<T: Unpin>() {}
+            unpin::<$type>();
+        };)*
+    };
+}
+
+travels!(
+    Handle,
+    Builder,
+    BackendInfo,
+    BackendChoice,
+    UnknownBackend,
+    Metrics,
+    TaskId,
+    Spawn,
+    Elapsed,
+    MissedTickBehavior,
+    RemoteJoinHandle<u8>,
+    RemoteJoinHandle<Vec<u8>>,
+    RemoteJoinHandle<Cell<u8>>,
+);
+
+// What belongs to one thread: its descriptor, its buffer, or its task is there.
+lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
+lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
+lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
+lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
+// A result that may not travel does not.
+lacks!(Send: RemoteJoinHandle<Rc<u8>>);
+// A panic's payload is Send, and need not be Sync.
+const _: fn() = || {
+    fn send<T: Send + 'static>() {}
+    send::<JoinError>();
+};
+
+// Polled by reference, without a pin: `(&mut handle).await`.
+unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
+unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
+
+// An inbox holds one lease inline, and `read_chunk` returns one in two registers.
+const _: () = assert!(size_of::<Lease>() == 16 && size_of::<Option<Lease>>() == 16);
+const _: () = assert!(size_of::<JoinHandle<[u8; 1000]>>() == 16);
+const _: () = assert!(size_of::<Option<JoinHandle<u8>>>() == 16);
+const _: () = assert!(size_of::<TcpStream>() == 8);
+const _: () = assert!(size_of::<RemoteJoinHandle<[u8; 1000]>>() == 8);
+const _: () = assert!(size_of::<Sleep>() <= 40);
+
+#[test]
+fn the_assertion_of_a_missing_trait_can_fail() {
+    // `lacks!(Send: u8)` must not compile; that it tells the two apart shows here.
+    trait Ambiguous<A> {
+        fn impls() -> usize {
+            1
+        }
+    }
+    impl<T: ?Sized> Ambiguous<()> for T {}
+    struct Has;
+    impl<T: ?Sized + Send> Ambiguous<Has> for T {}
+    assert_eq!(<Rc<u8> as Ambiguous<_>>::impls(), 1);
+    assert_eq!(<u8 as Ambiguous<()>>::impls() + <u8 as Ambiguous<Has>>::impls(), 2);
+}
+
+#[test]
+fn debug_texts_name_their_type() {
+    let builder = Builder::new();
+    assert!(format!("{builder:?}").starts_with("Builder"));
+    let runtime = builder.build().unwrap();
+    assert!(format!("{runtime:?}").starts_with("Runtime"));
+    assert!(format!("{:?}", runtime.handle()).starts_with("Handle"));
+    assert!(format!("{:?}", runtime.metrics()).starts_with("Metrics"));
+}
