@@ -65,7 +65,7 @@ fn streams_dropped_as_their_bytes_arrive_keep_no_buffer() {
         let listener = TcpListener::bind(LOCAL).await.unwrap();
         let address = listener.local_addr().unwrap();
         let peer = std::thread::spawn(move || {
-            for _ in 0..2000 {
+            for _ in 0..3000 {
                 let mut peer = std::net::TcpStream::connect(address).unwrap();
                 // It may be reset under our hands.
                 let _ = peer.write_all(pattern(0, 5000));
@@ -73,7 +73,7 @@ fn streams_dropped_as_their_bytes_arrive_keep_no_buffer() {
             }
         });
         let mut numbers = Numbers::new(2);
-        for _ in 0..2000 {
+        for _ in 0..3000 {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut read = Box::pin(stream.read_chunk());
             let _ = poll_once(&mut read).await;
@@ -88,7 +88,7 @@ fn streams_dropped_as_their_bytes_arrive_keep_no_buffer() {
 #[test]
 fn accepts_dropped_as_their_connection_arrives() {
     race("accepts_dropped_as_their_connection_arrives", || async {
-        const DIALS: usize = 3000;
+        const DIALS: usize = 5000;
         let listener = TcpListener::bind(LOCAL).await.unwrap();
         let address = listener.local_addr().unwrap();
         let peer = std::thread::spawn(move || {
@@ -126,7 +126,7 @@ fn accepts_dropped_as_their_connection_arrives() {
 #[test]
 fn connects_dropped_as_they_come_about() {
     race("connects_dropped_as_they_come_about", || async {
-        const DIALS: usize = 3000;
+        const DIALS: usize = 5000;
         let listener = std::net::TcpListener::bind(LOCAL).unwrap();
         let address = listener.local_addr().unwrap();
         let peer = std::thread::spawn(move || {
@@ -176,7 +176,7 @@ fn writes_dropped_as_their_bytes_leave() {
         // Each write is cut off somewhere; records tell where the next begins.
         let mut numbers = Numbers::new(5);
         let mut whole = 0;
-        for _ in 0..2000 {
+        for _ in 0..5000 {
             let record = [&[0xFF; 8][..], &[7; 30_000]].concat();
             let mut write = std::pin::pin!(ours.write_all(&record));
             for _ in 0..numbers.below(3) {
@@ -207,7 +207,7 @@ fn aborts_and_drops_in_the_middle_of_sends_keep_nothing() {
         let listener = std::net::TcpListener::bind(LOCAL).unwrap();
         let address = listener.local_addr().unwrap();
         let peer = std::thread::spawn(move || {
-            for round in 0..1000 {
+            for round in 0..2000 {
                 let (mut stream, _) = listener.accept().unwrap();
                 match round % 3 {
                     // Reads all, or some, or nothing.
@@ -218,7 +218,7 @@ fn aborts_and_drops_in_the_middle_of_sends_keep_nothing() {
             }
         });
         let mut numbers = Numbers::new(6);
-        for round in 0..1000 {
+        for round in 0..2000 {
             let mut ours = TcpStream::connect(address).await.unwrap();
             let some = bytes::Bytes::from_static(pattern(0, 1 + numbers.below(200_000)));
             let _ = ours.write_bytes(some).await;
