@@ -114,7 +114,8 @@ impl Builder {
     }
 
     /// How long the end of the runtime may take to send what streams had taken and to wait for the
-    /// kernel (5 s by default).
+    /// kernel (5 s by default). What is left to send then is discarded, and its connection reset; the
+    /// kernel has a second in any case to end what was cancelled, of which it needs little.
     pub fn grace(&mut self, grace: Duration) -> &mut Self {
         self.limits.grace = grace;
         self
