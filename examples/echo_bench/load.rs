@@ -22,7 +22,7 @@ use crate::args;
 use crate::histogram::Histogram;
 use crate::interrupt::Interrupt;
 use crate::pattern::Pattern;
-use crate::server::{Counters, Server};
+use crate::server::{Counters, CpuTime, Server};
 
 /// Not measured: caches, allocators and congestion windows settle.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(200);
@@ -31,10 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What one round of one cell has shown.
 pub(crate) struct Round {
-    pub(crate) seconds: f64,
+    pub(crate) took: Duration,
     pub(crate) requests: u64,
     pub(crate) syscalls: u64,
-    pub(crate) cpu_nanos: Option<u64>,
+    pub(crate) cpu: Option<CpuTime>,
     pub(crate) latency: Histogram,
 }
 
@@ -114,7 +114,7 @@ pub(crate) async fn round(
 /// A moment of the server and of the load.
 struct Mark {
     counters: Counters,
-    cpu_nanos: Option<u64>,
+    cpu: Option<CpuTime>,
     completed: u64,
     at: Instant,
 }
@@ -138,10 +138,13 @@ impl Load {
         let after = self.mark(server).await?;
         self.phase.set(Phase::Drain);
         Ok(Some(Round {
-            seconds: (after.at - before.at).as_secs_f64(),
+            took: after.at - before.at,
             requests: after.completed - before.completed,
             syscalls: after.counters.syscalls - before.counters.syscalls,
-            cpu_nanos: after.cpu_nanos.zip(before.cpu_nanos).map(|(after, before)| after - before),
+            cpu: after.cpu.zip(before.cpu).map(|(after, before)| CpuTime {
+                used: after.used - before.used,
+                waited: after.waited - before.waited,
+            }),
             latency: self.latency.replace(Histogram::new()),
         }))
     }
@@ -155,8 +158,8 @@ impl Load {
                 ))
             })??;
         // No await below: these belong to one moment.
-        let cpu_nanos = server.cpu_nanos();
-        Ok(Mark { counters, cpu_nanos, completed: self.completed.get(), at: Instant::now() })
+        let (cpu, completed, at) = (server.cpu(), self.completed.get(), Instant::now());
+        Ok(Mark { counters, cpu, completed, at })
     }
 
     /// The life of a connection.

@@ -38,6 +38,8 @@ use progress::Progress;
 use report::{Idle, Report, Row};
 use server::Server;
 
+/// The share of time above which waiting for the CPU is worth a word.
+const DISTURBED: f64 = 0.03;
 /// Descriptors that a side needs beside its connections.
 const SPARE_FILES: usize = 64;
 
@@ -89,6 +91,10 @@ fn run(mut options: Options) -> io::Result<Report> {
     report.incomplete = outcome.is_err() || interrupt.seen();
     if interrupt.seen() {
         println!("interrupted: this is what there is");
+    }
+    if let Some(note) = disturbed(cpus, &report.rows) {
+        println!("{note}");
+        report.notes.push(note);
     }
     if let Some(json) = &mut json {
         json.write_all(report.json().as_bytes())?;
@@ -184,6 +190,15 @@ fn notes(cpus: Cpus, options: &Options) -> Vec<String> {
         notes.push("This is a debug build: the figures say little. Add --release.".into());
     }
     notes
+}
+
+/// Whether something else kept the server from its CPU: then the figures say little.
+fn disturbed(cpus: Cpus, rows: &[Row]) -> Option<String> {
+    let waited = rows.iter().filter_map(|row| row.wait_share).fold(0.0, f64::max);
+    (waited > DISTURBED && !cpus.shared()).then(|| {
+        let percent = waited * 100.0;
+        format!("Other processes took the server's CPU for up to {percent:.0} % of the time: measure again.")
+    })
 }
 
 /// Starts each backend once: what cannot work here is left out, with its reason.

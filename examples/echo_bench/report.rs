@@ -1,9 +1,11 @@
 //! The figures: medians over rounds, as a table and as JSON.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::args::{Cell, Kind};
 use crate::load::Round;
+use crate::server::CpuTime;
 
 /// The medians of the rounds of one server under one load.
 pub(crate) struct Row {
@@ -16,6 +18,8 @@ pub(crate) struct Row {
     cpu_nanos: Option<f64>,
     /// How much of its CPU the server used: near 1, it was the bottleneck.
     cpu_share: Option<f64>,
+    /// How much of the time it was ready to run, but another process had its CPU.
+    pub(crate) wait_share: Option<f64>,
     syscalls: f64,
     /// Microseconds: p50, p99, p99.9.
     latency: [f64; 3],
@@ -43,22 +47,24 @@ impl Row {
     /// `None` without a round.
     pub(crate) fn new(cell: Cell, kind: Kind, rounds: &[Round]) -> Option<Self> {
         let of = |figure: &dyn Fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
-        let each = |round: &Round| round.requests.max(1) as f64;
-        let cpu = |figure: &dyn Fn(&Round, u64) -> f64| {
-            let known = |round: &Round| Some(figure(round, round.cpu_nanos?));
+        let of_cpu = |figure: &dyn Fn(&Round, &CpuTime) -> f64| {
+            let known = |round: &Round| Some(figure(round, round.cpu.as_ref()?));
             median(rounds.iter().map(known).collect::<Option<_>>()?)
         };
+        let per_request = |round: &Round, sum: f64| sum / round.requests.max(1) as f64;
+        let share = |round: &Round, time: Duration| time.as_secs_f64() / round.took.as_secs_f64();
         let latency = |share| of(&|round| round.latency.quantile(share).as_secs_f64() * 1e6);
-        let requests_per_second = of(&|round| round.requests as f64 / round.seconds)?;
+        let requests_per_second = of(&|round| round.requests as f64 / round.took.as_secs_f64())?;
         Some(Self {
             cell,
             kind,
             rounds: rounds.len(),
             requests_per_second,
             megabytes_per_second: requests_per_second * cell.size as f64 / 1e6,
-            cpu_nanos: cpu(&|round, nanos| nanos as f64 / each(round)),
-            cpu_share: cpu(&|round, nanos| nanos as f64 / 1e9 / round.seconds),
-            syscalls: of(&|round| round.syscalls as f64 / each(round))?,
+            cpu_nanos: of_cpu(&|round, cpu| per_request(round, cpu.used.as_nanos() as f64)),
+            cpu_share: of_cpu(&|round, cpu| share(round, cpu.used)),
+            wait_share: of_cpu(&|round, cpu| share(round, cpu.waited)),
+            syscalls: of(&|round| per_request(round, round.syscalls as f64))?,
             latency: [latency(0.5)?, latency(0.99)?, latency(0.999)?],
         })
     }
@@ -96,7 +102,7 @@ impl Row {
             "{{\"backend\": \"{}\", \"api\": \"{}\", \"connections\": {connections}, \"size\": {size}, \
              \"pipeline\": {pipeline}, \"rounds\": {}, \"requests_per_second\": {:.1}, \
              \"megabytes_per_second\": {:.3}, \"server_cpu_nanos_per_request\": {}, \
-             \"server_cpu_share\": {}, \"syscalls_per_request\": {:.5}, \"p50_micros\": {:.2}, \
+             \"server_cpu_share\": {}, \"server_wait_share\": {}, \"syscalls_per_request\": {:.5}, \"p50_micros\": {:.2}, \
              \"p99_micros\": {:.2}, \"p999_micros\": {:.2}}}",
             self.kind.backend,
             self.kind.api,
@@ -105,6 +111,7 @@ impl Row {
             self.megabytes_per_second,
             or_null(self.cpu_nanos),
             or_null(self.cpu_share),
+            or_null(self.wait_share),
             self.syscalls,
             self.latency[0],
             self.latency[1],

@@ -18,6 +18,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::process::{self, Child, Command, ExitCode, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::{BackendChoice, Builder};
@@ -42,6 +43,15 @@ pub(crate) struct Counters {
     pub(crate) syscalls: u64,
     pub(crate) turns: u64,
     pub(crate) completions: u64,
+}
+
+/// What the scheduler counts for the server.
+#[derive(Clone, Copy)]
+pub(crate) struct CpuTime {
+    /// Time on a CPU.
+    pub(crate) used: Duration,
+    /// Time that it was ready to run while another process had the CPU.
+    pub(crate) waited: Duration,
 }
 
 impl Server {
@@ -90,16 +100,17 @@ impl Server {
         })
     }
 
-    /// Nanoseconds of CPU that its threads have used, the kernel's workers for it included.
-    pub(crate) fn cpu_nanos(&self) -> Option<u64> {
+    /// The CPU time of its threads, the kernel's workers for it included.
+    pub(crate) fn cpu(&self) -> Option<CpuTime> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
-        tasks
-            .flatten()
-            .map(|task| {
-                let times = fs::read_to_string(task.path().join("schedstat")).ok()?;
-                times.split(' ').next()?.parse::<u64>().ok()
-            })
-            .sum()
+        let mut sum = CpuTime { used: Duration::ZERO, waited: Duration::ZERO };
+        for task in tasks.flatten() {
+            let times = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            let mut times = times.split(' ').map(|nanos| nanos.parse().map(Duration::from_nanos));
+            sum.used += times.next()?.ok()?;
+            sum.waited += times.next()?.ok()?;
+        }
+        Some(sum)
     }
 
     /// Bytes of memory that it has written to and shares with nobody.

@@ -234,17 +234,21 @@ impl Future for Accept<'_> {
                     if state.accept == Accepting::Idle && !state.closing {
                         acceptor.arm(&mut state)?;
                     }
-                    state.waiters.wait(&mut self.ticket, cx.waker());
+                    let old = state.waiters.wait(&mut self.ticket, cx.waker());
+                    drop(state);
+                    drop(old);
                     return Poll::Pending;
                 }
             },
         };
-        state.waiters.remove(self.ticket.take());
+        let waker = state.waiters.remove(self.ticket.take());
         let low = state.parked.len() <= acceptor.limit / 2;
         if result.is_ok() && low && state.accept == Accepting::Idle && !state.closing {
             // A failure to ask for more is the next accept's to report.
             let _ = acceptor.arm(&mut state);
         }
+        drop(state);
+        drop(waker);
         spend();
         Poll::Ready(result)
     }
@@ -254,9 +258,11 @@ impl Drop for Accept<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let mut state = self.acceptor.state.borrow_mut();
-        let woken = !state.waiters.remove(Some(ticket));
+        let waker = state.waiters.remove(Some(ticket));
+        let woken = waker.is_none();
         let next = if woken && !state.parked.is_empty() { state.waiters.pop() } else { None };
         drop(state);
+        drop(waker);
         if let Some(next) = next {
             crate::task::wake(next);
         }

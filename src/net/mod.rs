@@ -21,9 +21,12 @@ mod op;
 mod options;
 mod outbox;
 mod readiness;
+mod receive;
 mod socket;
 mod tcp_listener;
+mod tcp_options;
 mod tcp_stream;
+mod transmit;
 mod waiters;
 
 pub use addr::ToSocketAddrs;

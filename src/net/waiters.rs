@@ -13,18 +13,17 @@ pub(super) struct Waiters {
 
 impl Waiters {
     /// Queues the waiter of `ticket`, giving it one if it has none or lost its place; else renews its
-    /// waker.
-    pub(super) fn wait(&mut self, ticket: &mut Option<u64>, waker: &Waker) {
+    /// waker. Returns the old waker, for the caller to drop when nothing is borrowed.
+    pub(super) fn wait(&mut self, ticket: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
         let place = ticket.and_then(|t| self.queue.iter_mut().find(|(place, _)| *place == t));
         if let Some((_, old)) = place {
-            if !old.will_wake(waker) {
-                *old = waker.clone();
-            }
-            return;
+            let new = !old.will_wake(waker);
+            return new.then(|| std::mem::replace(old, waker.clone()));
         }
         self.next += 1;
         *ticket = Some(self.next);
         self.queue.push_back((self.next, waker.clone()));
+        None
     }
 
     /// Takes the waiter whose turn it is.
@@ -32,13 +31,11 @@ impl Waiters {
         self.queue.pop_front().map(|(_, waker)| waker)
     }
 
-    /// Removes a waiter. False: it had been woken, or never waited.
-    pub(super) fn remove(&mut self, ticket: Option<u64>) -> bool {
-        let Some(ticket) = ticket else { return false };
-        match self.queue.iter().position(|(place, _)| *place == ticket) {
-            Some(index) => self.queue.remove(index).is_some(),
-            None => false,
-        }
+    /// Removes a waiter: its waker. `None`: it had been woken, or never waited.
+    pub(super) fn remove(&mut self, ticket: Option<u64>) -> Option<Waker> {
+        let ticket = ticket?;
+        let index = self.queue.iter().position(|(place, _)| *place == ticket)?;
+        self.queue.remove(index).map(|(_, waker)| waker)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -4,49 +4,46 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::inflight::{InFlight, Orphan, Settled, Waiting};
+use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
 use super::metrics::Counters;
 use super::sink::{Sink, Wakes};
 use super::timers::{Key, Timers};
 use crate::buf::{Pool, Spares};
-use crate::driver::{Backend, Driver, Until};
+use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::fork::Process;
 use crate::sys::sync::Arc;
-use crate::task::{Ran, Tasks};
+use crate::task::Tasks;
 use crate::worker::Workers;
-
-/// Polls in one turn, at most: I/O is never far away.
-const POLLS_PER_TURN: usize = 1024;
 
 /// Everything one runtime owns. Sockets, timers and futures hold it; it outlives the runtime as an
 /// empty shell that answers "the runtime has ended".
 pub(crate) struct Core {
     /// `None` once the runtime has ended.
-    driver: RefCell<Option<Backend>>,
-    tasks: Rc<Tasks>,
-    inflight: RefCell<InFlight>,
-    timers: RefCell<Timers<Alarm>>,
-    pool: Pool,
+    pub(super) driver: RefCell<Option<Backend>>,
+    pub(super) tasks: Rc<Tasks>,
+    pub(super) inflight: RefCell<InFlight>,
+    pub(super) timers: RefCell<Timers<Alarm>>,
+    pub(super) pool: Pool,
     spares: Spares,
     workers: Arc<Workers>,
     /// Sinks that gathered writes in this turn.
-    dirty: RefCell<Vec<Rc<dyn Sink>>>,
+    pub(super) dirty: RefCell<Vec<Rc<dyn Sink>>>,
     /// Sinks that found no buffer, first come, first served.
-    starved: RefCell<VecDeque<Rc<dyn Sink>>>,
+    pub(super) starved: RefCell<VecDeque<Rc<dyn Sink>>>,
     /// Outboxes that hold bytes.
     unsent: Cell<usize>,
     /// Set by `Handle::stop`, cleared by `run_forever`.
     stopped: Cell<bool>,
-    counters: Counters,
+    /// Set near the end: what has not been submitted by then never is.
+    closing: Cell<bool>,
+    pub(super) counters: Counters,
     limits: Limits,
     totals: bool,
-    scratch: RefCell<Scratch>,
-    /// Set when everything in flight is asked to end: nothing new begins, but a close.
-    ending: Cell<bool>,
+    pub(super) scratch: RefCell<Scratch>,
     ended_at: Cell<Instant>,
     /// A forked child has a copy of all this, and must not use it.
     process: Process,
@@ -62,18 +59,18 @@ pub(crate) struct Limits {
 }
 
 /// Whom a timer tells.
-enum Alarm {
+pub(super) enum Alarm {
     Wake(Waker),
     Sink(Weak<dyn Sink>),
 }
 
 /// Vectors that every turn uses again.
 #[derive(Default)]
-struct Scratch {
-    done: Vec<Completion>,
-    wakes: Wakes,
-    due: Vec<Alarm>,
-    flushing: Vec<Rc<dyn Sink>>,
+pub(super) struct Scratch {
+    pub(super) done: Vec<Completion>,
+    pub(super) wakes: Wakes,
+    pub(super) due: Vec<Alarm>,
+    pub(super) flushing: Vec<Rc<dyn Sink>>,
 }
 
 impl Core {
@@ -98,10 +95,10 @@ impl Core {
             starved: RefCell::default(),
             unsent: Cell::new(0),
             stopped: Cell::new(false),
+            closing: Cell::new(false),
             counters: Counters::new(),
             limits,
             scratch: RefCell::default(),
-            ending: Cell::new(false),
             ended_at: Cell::new(now),
             process: Process::current(),
         })
@@ -120,7 +117,7 @@ impl Core {
         if self.is_foreign() {
             return Err(forked());
         }
-        if self.ending.get() && !matches!(request, Request::Close { .. }) {
+        if self.closing.get() && !matches!(request, Request::Close { .. }) {
             return Err(ended());
         }
         let token = self.inflight.borrow_mut().insert(waiting);
@@ -151,16 +148,28 @@ impl Core {
     }
 
     /// The result of a future's request, if it is there; else `waker` is kept.
-    pub(super) fn take(&self, token: Token, waker: &Waker) -> Option<Completion> {
-        self.inflight.borrow_mut().take(token, waker)
+    ///
+    /// # Errors
+    ///
+    /// The runtime has ended.
+    pub(super) fn take(&self, token: Token, waker: &Waker) -> io::Result<Option<Completion>> {
+        // Taken out of the borrow first: dropping the old waker is user code.
+        let taken = self.inflight.borrow_mut().take(token, waker);
+        match taken {
+            Taken::Done(completion) => Ok(Some(completion)),
+            Taken::Waits(_old) if !self.has_ended() => Ok(None),
+            Taken::Waits(_) | Taken::Lost => Err(ended()),
+        }
     }
 
     /// Leaves a dropped future's operation to itself and asks it to end.
     pub(super) fn orphan(&self, token: Token, orphan: Box<dyn Orphan>) {
-        let done = self.inflight.borrow_mut().orphan(token, orphan);
-        match done {
-            Some((orphan, completion)) => orphan.complete(completion),
-            None => self.cancel(token),
+        // Taken out of the borrow first: what is dropped here may be user code.
+        let left = self.inflight.borrow_mut().orphan(token, orphan);
+        match left {
+            Left::Done(orphan, completion) => orphan.complete(completion),
+            Left::InFlight(_waker) => self.cancel(token),
+            Left::Lost(orphan) => std::mem::forget(orphan),
         }
     }
 
@@ -295,136 +304,11 @@ impl Core {
         self.stopped.take()
     }
 
-    // ---- the loop ----
-
-    /// One turn: polls, flushes, waits (until `deadline` at the latest), settles.
-    ///
-    /// # Errors
-    ///
-    /// The driver's wait failed: the loop cannot go on.
-    pub(super) fn turn(
-        &self,
-        deadline: Option<Instant>,
-        poll_root: impl FnMut(&mut Context<'_>) -> bool,
-    ) -> io::Result<Ran> {
-        self.counters.turn();
-        let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
-        self.flush();
-        self.rearm();
-        let until = match ran {
-            Ran::RootEnded => Until::Now,
-            Ran::All => self.until(deadline),
-        };
-        let mail = self.tasks.home().mail();
-        let asleep = until != Until::Now && mail.fall_asleep();
-        let mut done = std::mem::take(&mut self.scratch.borrow_mut().done);
-        let waited = self.wait(if asleep { until } else { Until::Now }, &mut done);
-        if asleep {
-            mail.wake_up();
-        }
-        self.settle(&mut done);
-        self.scratch.borrow_mut().done = done;
-        waited?;
-        self.expire();
-        if mail.pending() {
-            self.tasks.collect_mail();
-        }
-        Ok(ran)
-    }
-
-    fn wait(&self, until: Until, done: &mut Vec<Completion>) -> io::Result<()> {
-        if self.is_foreign() {
-            return Err(forked());
-        }
-        let mut driver = self.driver.borrow_mut();
-        driver.as_mut().ok_or_else(ended)?.wait(until, &self.pool, done)
-    }
-
-    fn until(&self, deadline: Option<Instant>) -> Until {
-        if !self.tasks.is_idle() || !self.dirty.borrow().is_empty() {
-            return Until::Now;
-        }
-        match (self.timers.borrow().next(), deadline) {
-            (Some(a), Some(b)) => Until::Instant(a.min(b)),
-            (Some(one), None) | (None, Some(one)) => Until::Instant(one),
-            (None, None) => Until::Event,
-        }
-    }
-
-    fn flush(&self) {
-        let mut flushing = std::mem::take(&mut self.scratch.borrow_mut().flushing);
-        std::mem::swap(&mut flushing, &mut self.dirty.borrow_mut());
-        flushing.drain(..).for_each(Sink::flush);
-        self.scratch.borrow_mut().flushing = flushing;
-    }
-
-    /// Lets starved sinks receive again: as many as there are buffers, and all of them, one by one
-    /// into the heap, when every buffer is lent.
-    fn rearm(&self) {
-        if self.starved.borrow().is_empty() {
-            return;
-        }
-        self.pool.collect();
-        let waiting = self.starved.borrow().len();
-        let turns = if self.pool.exhausted() { waiting } else { self.pool.available() };
-        for _ in 0..turns.min(waiting) {
-            let sink = self.starved.borrow_mut().pop_front();
-            sink.into_iter().for_each(Sink::rearm);
-        }
-    }
-
-    /// Takes completions in; wakes when nothing is borrowed any more.
-    fn settle(&self, done: &mut Vec<Completion>) {
-        if done.is_empty() {
-            return;
-        }
-        self.counters.completed(done.len());
-        let mut wakes = std::mem::take(&mut self.scratch.borrow_mut().wakes);
-        for completion in done.drain(..) {
-            debug_assert_ne!(completion.result, -libc::EFAULT, "the kernel met freed memory");
-            let settled = self.inflight.borrow_mut().settle(completion);
-            match settled {
-                Settled::Nothing => {}
-                Settled::Wake(waker) => wakes.push(waker),
-                Settled::Sink(sink, role) => sink.settle(role, completion, &mut wakes),
-                Settled::Orphan(orphan) => orphan.complete(completion),
-                Settled::Stray => self.counters.stray(),
-            }
-        }
-        wake_all(&mut wakes);
-        self.scratch.borrow_mut().wakes = wakes;
-    }
-
-    /// Wakes what is due. Reads the clock only when there is a timer.
-    fn expire(&self) {
-        if self.timers.borrow().is_empty() {
-            return;
-        }
-        let now = self.now();
-        let mut due = std::mem::take(&mut self.scratch.borrow_mut().due);
-        self.timers.borrow_mut().expire(now, &mut due);
-        let mut wakes = std::mem::take(&mut self.scratch.borrow_mut().wakes);
-        for alarm in due.drain(..) {
-            match alarm {
-                Alarm::Wake(waker) => wakes.push(waker),
-                Alarm::Sink(sink) => {
-                    if let Some(sink) = sink.upgrade() {
-                        sink.alarm(&mut wakes);
-                    }
-                }
-            }
-        }
-        wake_all(&mut wakes);
-        let mut scratch = self.scratch.borrow_mut();
-        scratch.due = due;
-        scratch.wakes = wakes;
-    }
-
     // ---- the end ----
 
-    /// Asks everything in flight to end, and begins nothing any more.
+    /// Asks everything in flight to end; from now on only closes are submitted.
     pub(super) fn cancel_all(&self) {
-        self.ending.set(true);
+        self.closing.set(true);
         let pending = self.inflight.borrow().pending();
         for token in pending {
             self.cancel(token);
@@ -443,17 +327,18 @@ impl Core {
         self.ended_at.set(self.now());
         // The kernel writes into the memory of the process that asked, not into a child's copy.
         let leaked = if self.is_foreign() { 0 } else { self.in_flight() };
-        let inflight = self.inflight.take();
+        // A child's copy of what its parent has in flight; its descriptors are closed with it.
+        let copies = if self.is_foreign() { Some(self.inflight.take()) } else { None };
         if leaked > 0 {
             self.pool.leak();
-            std::mem::forget(inflight);
+            std::mem::forget(self.inflight.take());
         }
         let now = self.ended_at.get();
         let timers = self.timers.replace(Timers::new(now));
         let driver = self.driver.borrow_mut().take();
         drop(driver);
         // User code: wakers. Nothing is borrowed.
-        drop(timers);
+        drop((timers, copies));
         leaked
     }
 }
@@ -464,19 +349,12 @@ impl std::fmt::Debug for Core {
     }
 }
 
-/// Wakes in order. A waker that is not ours may panic: that is its own affair.
-fn wake_all(wakes: &mut Wakes) {
-    for waker in wakes.drain(..) {
-        crate::task::wake(waker);
-    }
-}
-
 /// What everything answers that outlived its runtime.
 pub(crate) fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the ringloop runtime of this object has ended")
 }
 
-fn forked() -> io::Error {
+pub(super) fn forked() -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,
         "this process was forked from the one that runs this ringloop runtime; \

@@ -56,6 +56,25 @@ pub(super) enum Settled {
     Stray,
 }
 
+/// What a future finds in its slot.
+pub(super) enum Taken {
+    Done(Completion),
+    /// Nothing yet; the waker that stood there, if another one stands there now.
+    Waits(Option<Waker>),
+    /// The runtime ended while the kernel was still at it.
+    Lost,
+}
+
+/// What became of an operation whose future was dropped.
+pub(super) enum Left {
+    /// It was done already.
+    Done(Box<dyn Orphan>, Completion),
+    /// It goes on; the waker is nobody's any more.
+    InFlight(Option<Waker>),
+    /// The runtime ended while the kernel was still at it: its memory is the kernel's for good.
+    Lost(Box<dyn Orphan>),
+}
+
 #[derive(Default)]
 pub(super) struct InFlight {
     slots: Slab<Slot>,
@@ -101,42 +120,37 @@ impl InFlight {
     }
 
     /// The result for the future that waits; else its waker is kept.
-    pub(super) fn take(&mut self, token: Token, waker: &Waker) -> Option<Completion> {
-        let index = token.index() as usize;
-        let slot = self.slots.get_mut(index).expect("a future's slot lives until it is taken");
-        debug_assert_eq!(slot.serial, token.serial());
+    pub(super) fn take(&mut self, token: Token, waker: &Waker) -> Taken {
+        let Some(slot) = self.slot(token) else { return Taken::Lost };
         match &mut slot.state {
             State::Done(completion) => {
                 let completion = *completion;
-                self.slots.remove(index);
-                Some(completion)
+                self.slots.remove(token.index() as usize);
+                Taken::Done(completion)
             }
-            State::Waiting(old) => {
-                if !old.as_ref().is_some_and(|old| old.will_wake(waker)) {
-                    *old = Some(waker.clone());
-                }
-                None
-            }
+            State::Waiting(Some(old)) if old.will_wake(waker) => Taken::Waits(None),
+            State::Waiting(old) => Taken::Waits(old.replace(waker.clone())),
             _ => unreachable!("only a future's slot is taken"),
         }
     }
 
-    /// Leaves an operation to itself: its future was dropped. When it is done already, its result
-    /// comes back with it.
-    pub(super) fn orphan(
-        &mut self,
-        token: Token,
-        orphan: Box<dyn Orphan>,
-    ) -> Option<(Box<dyn Orphan>, Completion)> {
-        let index = token.index() as usize;
-        let slot = self.slots.get_mut(index).expect("a future's slot lives until it is taken");
-        debug_assert_eq!(slot.serial, token.serial());
+    /// Leaves an operation to itself: its future was dropped.
+    pub(super) fn orphan(&mut self, token: Token, orphan: Box<dyn Orphan>) -> Left {
+        let Some(slot) = self.slot(token) else { return Left::Lost(orphan) };
         if let State::Done(completion) = slot.state {
-            self.slots.remove(index);
-            return Some((orphan, completion));
+            self.slots.remove(token.index() as usize);
+            return Left::Done(orphan, completion);
         }
-        slot.state = State::Orphan(orphan);
-        None
+        match std::mem::replace(&mut slot.state, State::Orphan(orphan)) {
+            State::Waiting(waker) => Left::InFlight(waker),
+            _ => unreachable!("only a future's slot is orphaned"),
+        }
+    }
+
+    /// The slot of a future; `None` once the end of the runtime has leaked it.
+    fn slot(&mut self, token: Token) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(token.index() as usize);
+        slot.filter(|slot| slot.serial == token.serial())
     }
 
     /// Lets go of a request that nobody will hear of again: a forked child's copy of it.

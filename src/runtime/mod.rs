@@ -26,6 +26,7 @@ mod shutdown;
 mod sink;
 mod submit;
 mod timers;
+mod turn;
 
 pub(crate) use self::core::{Core, ended};
 pub(crate) use context::current;

@@ -52,17 +52,18 @@ impl<O: Op> Future for Submit<O> {
                 Poll::Pending
             }
             State::InFlight(op, token) => match this.core.take(token, cx.waker()) {
-                Some(completion) => {
+                Ok(Some(completion)) => {
                     spend();
                     Poll::Ready(op.complete(completion))
                 }
-                None if this.core.has_ended() => {
-                    this.state = State::InFlight(op, token);
-                    Poll::Ready(Err(super::core::ended()))
-                }
-                None => {
+                Ok(None) => {
                     this.state = State::InFlight(op, token);
                     Poll::Pending
+                }
+                Err(ended) => {
+                    // The kernel may still be at it: the drop finds out.
+                    this.state = State::InFlight(op, token);
+                    Poll::Ready(Err(ended))
                 }
             },
             State::Done => panic!("an operation was polled after it ended"),

@@ -4,24 +4,21 @@
 //! runtime finds a mailbox that is closed, or a stranger's, where it is a spurious wake.
 
 use super::mail::{Letter, Mail};
+use super::table::{HOMES, TABLE, VACANT};
 use super::waker::Address;
 use crate::sys::Bell;
 use crate::sys::fork::Process;
-use crate::sys::sync::{Mutex, OnceLock, lock};
-
-/// How many runtimes may live at once in a process.
-const HOMES: usize = 4096;
+use crate::sys::sync::{OnceLock, SEGMENT_WORDS, lock};
 
 /// The wake bits of 2²⁴ tasks, in segments of 2¹⁶.
-const SEGMENTS: usize = 256;
+const SEGMENTS: usize = Address::ROOT as usize / 64 / SEGMENT_WORDS + 1;
 
-static TABLE: [OnceLock<Home>; HOMES] = [const { OnceLock::new() }; HOMES];
-static VACANT: Mutex<Vacant> = Mutex::new(Vacant { used: 0, free: Vec::new() });
-
-struct Vacant {
+/// Which homes of the table nobody lives in.
+#[derive(Debug)]
+pub(super) struct Vacant {
     /// Homes below this were used before.
-    used: u16,
-    free: Vec<u16>,
+    pub(super) used: u16,
+    pub(super) free: Vec<u16>,
 }
 
 /// A place in the table.
@@ -87,12 +84,9 @@ impl Tenancy {
                 }
             }
         };
-        let home = TABLE[usize::from(id)].get_or_init(|| {
-            let mail = Mail::new(SEGMENTS);
-            // The root stands in no slot that a spawn would make room for.
-            mail.make_room(Address::ROOT);
-            Home { mail }
-        });
+        let home = TABLE[usize::from(id)].get_or_init(|| Home { mail: Mail::new(SEGMENTS) });
+        // The root future stands in no slot, so no spawn makes room for it.
+        home.mail.make_room(Address::ROOT);
         let incarnation = home.mail.open(bell);
         Ok(Self { id, home: HomeRef { home, incarnation, process: Process::current() } })
     }
@@ -113,4 +107,3 @@ pub(super) fn wake(home: u16, index: u32) {
 }
 
 const _: () = assert!(HOMES <= u16::MAX as usize + 1);
-const _: () = assert!(Address::ROOT as usize / 64 / crate::sys::sync::SEGMENT_WORDS < SEGMENTS);

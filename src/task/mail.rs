@@ -160,6 +160,7 @@ impl Mail {
             let (segment, offset) = (word as usize / SEGMENT_WORDS, word as usize % SEGMENT_WORDS);
             let Some(bits) = self.woken[segment].get() else { continue };
             let mut bits = bits[offset].swap(0, Ordering::AcqRel);
+            debug_assert_ne!(bits, 0, "a word stands in the list once, and only with a bit set");
             while bits != 0 {
                 woken(word * WORD_BITS + bits.trailing_zeros());
                 bits &= bits - 1;

@@ -20,6 +20,7 @@ mod join;
 mod local;
 mod mail;
 mod remote;
+mod table;
 mod tasks;
 mod waker;
 mod yield_now;

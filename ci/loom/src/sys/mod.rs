@@ -1,0 +1,52 @@
+//! The twin of `crate::sys`.
+
+pub(crate) mod sync;
+
+use sync::{Arc, Condvar, Mutex, lock};
+
+pub(crate) mod fork {
+    /// Nobody forks within a model.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Process;
+
+    impl Process {
+        pub(crate) fn current() -> Self {
+            Self
+        }
+
+        pub(crate) fn is_foreign(self) -> bool {
+            false
+        }
+    }
+}
+
+/// A bell as an `eventfd(2)` is one: it stays rung until somebody has waited for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Bell(Arc<Rung>);
+
+#[derive(Debug)]
+struct Rung {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Bell {
+    /// A new, silent bell.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Rung { rung: Mutex::new(false), changed: Condvar::new() }))
+    }
+
+    /// Ends the wait of whoever listens.
+    pub(crate) fn ring(&self) {
+        *lock(&self.0.rung) = true;
+        self.0.changed.notify_one();
+    }
+
+    /// Waits until it is rung, and makes it silent again.
+    pub(crate) fn wait(&self) {
+        let mut rung = lock(&self.0.rung);
+        while !std::mem::take(&mut *rung) {
+            rung = self.0.changed.wait(rung).unwrap_or_else(|e| e.into_inner());
+        }
+    }
+}

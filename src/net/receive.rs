@@ -1,0 +1,211 @@
+//! The receiving half of a socket: reads take from the inbox, completions fill it.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use super::inbox::{End, Inbox, Receive, TOTAL};
+use super::socket::{RECEIVE, Socket};
+use crate::buf::{Block, Lease};
+use crate::op::{Completion, Into, Request};
+use crate::runtime::{Waiting, Wakes, ended};
+use crate::task::{poll_proceed, spend};
+
+/// A receive into the heap, where the ring has no buffer to give.
+const HEAP_PIECE: u32 = 4096;
+
+impl Socket {
+    /// Waits for bytes or the end, then lets `take` have them. `Ok(None)` is the end.
+    fn poll_take<T>(
+        self: &Rc<Self>,
+        cx: &Context<'_>,
+        take: impl FnOnce(&mut Inbox) -> T,
+    ) -> Poll<io::Result<Option<T>>> {
+        ready!(poll_proceed(cx));
+        let mut inbox = self.inbox.borrow_mut();
+        if !inbox.is_empty() {
+            let taken = take(&mut inbox);
+            if inbox.wants_more() {
+                // A failure to ask for more is the next read's to report.
+                let _ = self.arm(&mut inbox);
+            }
+            spend();
+            return Poll::Ready(Ok(Some(taken)));
+        }
+        if let Some(end) = inbox.ended() {
+            spend();
+            return Poll::Ready(end.map(|()| None));
+        }
+        if self.core().has_ended() {
+            return Poll::Ready(Err(ended()));
+        }
+        if inbox.wants_more() {
+            self.arm(&mut inbox)?;
+        }
+        let old = match &inbox.reader {
+            Some(old) if old.will_wake(cx.waker()) => None,
+            _ => inbox.reader.replace(cx.waker().clone()),
+        };
+        drop(inbox);
+        drop(old);
+        Poll::Pending
+    }
+
+    pub(super) async fn read(self: &Rc<Self>, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let read = poll_fn(|cx| self.poll_take(cx, |inbox| inbox.read(into))).await?;
+        Ok(read.unwrap_or(0))
+    }
+
+    pub(super) async fn read_chunk(self: &Rc<Self>) -> io::Result<Option<Lease>> {
+        let chunk = poll_fn(|cx| self.poll_take(cx, Inbox::pop)).await?;
+        Ok(chunk.flatten())
+    }
+
+    pub(super) async fn peek(self: &Rc<Self>, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let peeked = poll_fn(|cx| self.poll_take(cx, |inbox| inbox.peek(into))).await?;
+        Ok(peeked.unwrap_or(0))
+    }
+
+    /// Asks the kernel for bytes.
+    pub(super) fn arm(self: &Rc<Self>, inbox: &mut Inbox) -> io::Result<()> {
+        debug_assert!(matches!(inbox.receive, Receive::Idle));
+        let (core, fd) = (self.core(), self.fd.raw());
+        if self.read_closed.get() {
+            return Ok(());
+        }
+        if core.pool().over_budget() && !inbox.is_empty() {
+            // Its reader has something to read; it asks again when that is gone.
+            return Ok(());
+        }
+        let mut block = None;
+        let request = if core.pool().exhausted() || core.pool().over_budget() {
+            let block = block.insert(Block::with_capacity(HEAP_PIECE));
+            let into = Into::At { ptr: block.as_mut_ptr(), len: block.capacity() };
+            Request::Recv { fd, into, multi: false, total: 0 }
+        } else {
+            Request::Recv { fd, into: Into::Group, multi: !inbox.one_shot, total: TOTAL }
+        };
+        let token = core.submit(request, Waiting::Sink(self.clone(), RECEIVE))?;
+        inbox.receive = Receive::Armed(token, block);
+        Ok(())
+    }
+
+    /// Asks the receive in flight to end.
+    pub(super) fn disarm(&self, inbox: &mut Inbox) {
+        if let Receive::Armed(token, block) = &mut inbox.receive {
+            let (token, block) = (*token, block.take());
+            inbox.receive = Receive::Ending(block);
+            self.core().cancel(token);
+        }
+    }
+
+    pub(super) fn settle_receive(self: &Rc<Self>, completion: Completion, wakes: &mut Wakes) {
+        let mut inbox = self.inbox.borrow_mut();
+        let last = !completion.flags.more();
+        let ending = matches!(inbox.receive, Receive::Ending(_));
+        let lease = self.received(&mut inbox, completion);
+        let mut starved = false;
+        if last {
+            inbox.receive = Receive::Idle;
+            match completion.result {
+                0 => inbox.end = Some(End::Eof),
+                1.. => {}
+                _ => match -completion.result {
+                    libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
+                    libc::ENOBUFS if ending => {}
+                    libc::ENOBUFS => {
+                        inbox.receive = Receive::Starved;
+                        starved = true;
+                    }
+                    errno => inbox.end = Some(End::Error(errno)),
+                },
+            }
+        }
+        if self.read_closed.get() {
+            drop(inbox);
+            drop(lease);
+            return;
+        }
+        if let Some(lease) = lease {
+            inbox.push(lease);
+        }
+        if last && !ending && inbox.wants_more() && (inbox.reader.is_some() || !inbox.is_empty()) {
+            let _ = self.arm(&mut inbox);
+        } else if inbox.parked() > TOTAL as usize && !self.core().totals() && !last {
+            inbox.one_shot = true;
+            self.disarm(&mut inbox);
+        }
+        let idle = matches!(inbox.receive, Receive::Idle);
+        let news = !inbox.is_empty() || inbox.end.is_some() || idle;
+        if news && let Some(reader) = inbox.reader.take() {
+            wakes.push(reader);
+        }
+        let failed = match inbox.end {
+            Some(End::Error(errno)) => Some(errno),
+            _ => None,
+        };
+        drop(inbox);
+        if starved {
+            self.core().mark_starved(self.clone());
+        }
+        if let Some(errno) = failed {
+            // A reset that the receive saw fails the next write.
+            self.fail_outbox(errno, wakes);
+        }
+    }
+
+    /// The bytes of a completion.
+    fn received(&self, inbox: &mut Inbox, completion: Completion) -> Option<Lease> {
+        let pool = self.core().pool();
+        let len = u32::try_from(completion.result).unwrap_or(0);
+        if let Some(id) = completion.flags.buffer() {
+            // With an error the buffer was not used, whatever the flag says.
+            return if completion.result < 0 { None } else { pool.lease(id, len) };
+        }
+        let block = match &mut inbox.receive {
+            Receive::Armed(_, block) | Receive::Ending(block) => block.take(),
+            _ => None,
+        };
+        let block = block.filter(|_| len > 0)?;
+        Some(pool.adopt_filled(block, len))
+    }
+
+    /// Ends reading: what is parked or still arrives is dropped.
+    pub(super) fn close_read(&self) {
+        self.read_closed.set(true);
+        let mut inbox = self.inbox.borrow_mut();
+        self.disarm(&mut inbox);
+        let parked = std::mem::replace(&mut *inbox, Inbox::new());
+        inbox.end = Some(End::Eof);
+        // What is in flight is still in flight.
+        let Inbox { receive, .. } = parked;
+        inbox.receive = receive;
+    }
+
+    /// Stops receiving without losing a byte; what was parked.
+    pub(super) async fn quiesce(&self) -> io::Result<Vec<u8>> {
+        poll_fn(|cx| {
+            let mut inbox = self.inbox.borrow_mut();
+            self.disarm(&mut inbox);
+            if matches!(inbox.receive, Receive::Idle | Receive::Starved) {
+                self.read_closed.set(true);
+                return Poll::Ready(Ok(inbox.drain()));
+            }
+            if self.core().has_ended() {
+                return Poll::Ready(Err(ended()));
+            }
+            let old = inbox.reader.replace(cx.waker().clone());
+            drop(inbox);
+            drop(old);
+            Poll::Pending
+        })
+        .await
+    }
+}

@@ -1,0 +1,189 @@
+//! The sending half of a socket: writes fill the outbox, one send at a time empties it.
+
+use std::cell::RefMut;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use super::outbox::{Outbox, Piece};
+use super::socket::{AfterFlush, SEND, Socket};
+use crate::op::{Call, Completion};
+use crate::runtime::{Waiting, Wakes, ended};
+use crate::task::{poll_proceed, spend};
+
+impl Socket {
+    /// Waits until the outbox has room, then lets `put` have it.
+    fn poll_put<T>(
+        self: &Rc<Self>,
+        cx: &Context<'_>,
+        put: impl FnOnce(&mut Outbox) -> T,
+    ) -> Poll<io::Result<T>> {
+        ready!(poll_proceed(cx));
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.check()?;
+        if self.core().has_ended() {
+            return Poll::Ready(Err(ended()));
+        }
+        if outbox.room() == 0 {
+            return park_writer(outbox, cx);
+        }
+        let was_empty = outbox.is_empty();
+        let put = put(&mut outbox);
+        self.filled(outbox, was_empty);
+        spend();
+        Poll::Ready(Ok(put))
+    }
+
+    /// After a push: counts the outbox and has it flushed in this turn.
+    fn filled(self: &Rc<Self>, mut outbox: RefMut<'_, Outbox>, was_empty: bool) {
+        let is_empty = outbox.is_empty();
+        let flush = outbox.wants_flush() && !std::mem::replace(&mut outbox.dirty, true);
+        drop(outbox);
+        if was_empty && !is_empty {
+            self.core().outbox_filled();
+        }
+        if flush {
+            self.core().mark_dirty(self.clone());
+        }
+    }
+
+    pub(super) async fn write_all(self: &Rc<Self>, mut bytes: &[u8]) -> io::Result<()> {
+        self.outbox.borrow().check()?;
+        while !bytes.is_empty() {
+            let n = poll_fn(|cx| {
+                self.poll_put(cx, |outbox| {
+                    let n = outbox.room().min(bytes.len());
+                    outbox.push_copy(&bytes[..n], self.core().spares());
+                    n
+                })
+            })
+            .await?;
+            bytes = &bytes[n..];
+        }
+        Ok(())
+    }
+
+    pub(super) async fn write_vectored(
+        self: &Rc<Self>,
+        slices: &[io::IoSlice<'_>],
+    ) -> io::Result<usize> {
+        if slices.iter().all(|slice| slice.is_empty()) {
+            return Ok(0);
+        }
+        poll_fn(|cx| {
+            self.poll_put(cx, |outbox| {
+                let mut taken = 0;
+                for slice in slices {
+                    let n = outbox.room().min(slice.len());
+                    outbox.push_copy(&slice[..n], self.core().spares());
+                    taken += n;
+                }
+                taken
+            })
+        })
+        .await
+    }
+
+    pub(super) async fn write_piece(self: &Rc<Self>, piece: Piece) -> io::Result<()> {
+        let mut piece = Some(piece);
+        poll_fn(|cx| {
+            self.poll_put(cx, |outbox| {
+                if let Some(piece) = piece.take() {
+                    outbox.push(piece, self.core().pool());
+                }
+            })
+        })
+        .await
+    }
+
+    /// Resolves when the kernel has taken everything.
+    pub(super) async fn flush(&self) -> io::Result<()> {
+        poll_fn(|cx| {
+            ready!(poll_proceed(cx));
+            let outbox = self.outbox.borrow_mut();
+            if outbox.is_empty() {
+                spend();
+                return Poll::Ready(outbox.check());
+            }
+            if self.core().has_ended() {
+                return Poll::Ready(Err(ended()));
+            }
+            park_writer(outbox, cx)
+        })
+        .await
+    }
+
+    /// Sends the next bytes, if there are any and nothing is in flight.
+    pub(super) fn send(self: &Rc<Self>) {
+        let mut outbox = self.outbox.borrow_mut();
+        if !outbox.wants_flush() {
+            return;
+        }
+        let (core, fd) = (self.core(), self.fd.raw());
+        let request = outbox.request(fd, core.spares());
+        match core.submit(request, Waiting::Sink(self.clone(), SEND)) {
+            Ok(token) => outbox.sent(token),
+            Err(_) => {
+                outbox.fail(libc::ENOTCONN, core.spares());
+                drop(outbox);
+                core.outbox_emptied();
+            }
+        }
+    }
+
+    pub(super) fn settle_send(self: &Rc<Self>, completion: Completion, wakes: &mut Wakes) {
+        let core = self.core();
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.settle(completion.result, core.spares());
+        if outbox.has_failed() {
+            outbox.fail(libc::EIO, core.spares());
+        }
+        let empty = outbox.is_empty();
+        if let Some(writer) = outbox.writer.take() {
+            wakes.push(writer);
+        }
+        drop(outbox);
+        if !empty {
+            return self.send();
+        }
+        core.outbox_emptied();
+        if let Some(alarm) = self.lingering.take() {
+            core.clear_timer(alarm);
+        }
+        if self.after_flush.get() == AfterFlush::Shutdown {
+            let _ = core.call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR });
+        }
+    }
+
+    /// Ends sending because of `errno`.
+    pub(super) fn fail_outbox(&self, errno: i32, wakes: &mut Wakes) {
+        let core = self.core();
+        let mut outbox = self.outbox.borrow_mut();
+        let was_empty = outbox.is_empty();
+        outbox.fail(errno, core.spares());
+        let emptied = !was_empty && outbox.is_empty();
+        if let Some(writer) = outbox.writer.take() {
+            wakes.push(writer);
+        }
+        let sending = outbox.sending();
+        drop(outbox);
+        if emptied {
+            core.outbox_emptied();
+        }
+        if let Some(sending) = sending {
+            core.cancel(sending);
+        }
+    }
+}
+
+/// Keeps the waker of whoever waits for the outbox.
+fn park_writer<T>(mut outbox: RefMut<'_, Outbox>, cx: &Context<'_>) -> Poll<T> {
+    let old = match &outbox.writer {
+        Some(old) if old.will_wake(cx.waker()) => None,
+        _ => outbox.writer.replace(cx.waker().clone()),
+    };
+    drop(outbox);
+    drop(old);
+    Poll::Pending
+}

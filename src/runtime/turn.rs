@@ -1,0 +1,147 @@
+//! One turn of the loop.
+
+use std::io;
+use std::task::Context;
+use std::time::Instant;
+
+use super::core::{Alarm, Core, ended, forked};
+use super::inflight::Settled;
+use super::sink::{Sink, Wakes};
+use crate::driver::{Driver, Until};
+use crate::op::Completion;
+use crate::task::Ran;
+
+/// Polls in one turn, at most: I/O is never far away.
+const POLLS_PER_TURN: usize = 1024;
+
+impl Core {
+    /// One turn: polls, flushes, waits (until `deadline` at the latest), settles.
+    ///
+    /// # Errors
+    ///
+    /// The driver's wait failed: the loop cannot go on.
+    pub(super) fn turn(
+        &self,
+        deadline: Option<Instant>,
+        poll_root: impl FnMut(&mut Context<'_>) -> bool,
+    ) -> io::Result<Ran> {
+        self.counters.turn();
+        let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
+        self.flush();
+        self.rearm();
+        let until = match ran {
+            Ran::RootEnded => Until::Now,
+            Ran::All => self.until(deadline),
+        };
+        let mail = self.tasks.home().mail();
+        let asleep = until != Until::Now && mail.fall_asleep();
+        let mut done = std::mem::take(&mut self.scratch.borrow_mut().done);
+        let waited = self.wait(if asleep { until } else { Until::Now }, &mut done);
+        if asleep {
+            mail.wake_up();
+        }
+        self.settle(&mut done);
+        self.scratch.borrow_mut().done = done;
+        waited?;
+        self.expire();
+        if mail.pending() {
+            self.tasks.collect_mail();
+        }
+        Ok(ran)
+    }
+
+    fn wait(&self, until: Until, done: &mut Vec<Completion>) -> io::Result<()> {
+        if self.is_foreign() {
+            return Err(forked());
+        }
+        let mut driver = self.driver.borrow_mut();
+        driver.as_mut().ok_or_else(ended)?.wait(until, &self.pool, done)
+    }
+
+    fn until(&self, deadline: Option<Instant>) -> Until {
+        if !self.tasks.is_idle() || !self.dirty.borrow().is_empty() {
+            return Until::Now;
+        }
+        match (self.timers.borrow().next(), deadline) {
+            (Some(a), Some(b)) => Until::Instant(a.min(b)),
+            (Some(one), None) | (None, Some(one)) => Until::Instant(one),
+            (None, None) => Until::Event,
+        }
+    }
+
+    fn flush(&self) {
+        let mut flushing = std::mem::take(&mut self.scratch.borrow_mut().flushing);
+        std::mem::swap(&mut flushing, &mut self.dirty.borrow_mut());
+        flushing.drain(..).for_each(Sink::flush);
+        self.scratch.borrow_mut().flushing = flushing;
+    }
+
+    /// Lets starved sinks receive again: as many as there are buffers, and all of them, one by one
+    /// into the heap, when every buffer is lent.
+    fn rearm(&self) {
+        if self.starved.borrow().is_empty() {
+            return;
+        }
+        self.pool.collect();
+        let waiting = self.starved.borrow().len();
+        let turns = if self.pool.exhausted() { waiting } else { self.pool.available() };
+        for _ in 0..turns.min(waiting) {
+            let sink = self.starved.borrow_mut().pop_front();
+            sink.into_iter().for_each(Sink::rearm);
+        }
+    }
+
+    /// Takes completions in; wakes when nothing is borrowed any more.
+    fn settle(&self, done: &mut Vec<Completion>) {
+        if done.is_empty() {
+            return;
+        }
+        self.counters.completed(done.len());
+        let mut wakes = std::mem::take(&mut self.scratch.borrow_mut().wakes);
+        for completion in done.drain(..) {
+            debug_assert_ne!(completion.result, -libc::EFAULT, "the kernel met freed memory");
+            let settled = self.inflight.borrow_mut().settle(completion);
+            match settled {
+                Settled::Nothing => {}
+                Settled::Wake(waker) => wakes.push(waker),
+                Settled::Sink(sink, role) => sink.settle(role, completion, &mut wakes),
+                Settled::Orphan(orphan) => orphan.complete(completion),
+                Settled::Stray => self.counters.stray(),
+            }
+        }
+        wake_all(&mut wakes);
+        self.scratch.borrow_mut().wakes = wakes;
+    }
+
+    /// Wakes what is due. Reads the clock only when there is a timer.
+    fn expire(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = self.now();
+        let mut due = std::mem::take(&mut self.scratch.borrow_mut().due);
+        self.timers.borrow_mut().expire(now, &mut due);
+        let mut wakes = std::mem::take(&mut self.scratch.borrow_mut().wakes);
+        for alarm in due.drain(..) {
+            match alarm {
+                Alarm::Wake(waker) => wakes.push(waker),
+                Alarm::Sink(sink) => {
+                    if let Some(sink) = sink.upgrade() {
+                        sink.alarm(&mut wakes);
+                    }
+                }
+            }
+        }
+        wake_all(&mut wakes);
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.due = due;
+        scratch.wakes = wakes;
+    }
+}
+
+/// Wakes in order. A waker that is not ours may panic: that is its own affair.
+fn wake_all(wakes: &mut Wakes) {
+    for waker in wakes.drain(..) {
+        crate::task::wake(waker);
+    }
+}
