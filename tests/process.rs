@@ -57,8 +57,8 @@ fn ten_million_foreign_wakes_of_a_sleeper_cost_no_memory() {
                 for _ in 0..2 {
                     let before = resident();
                     for _ in 0..WAKES / 2 {
-                        let clone = waker.clone();
-                        clone.wake();
+                        waker.wake_by_ref();
+                        drop(waker.clone());
                     }
                     answer.send(resident() - before).unwrap();
                 }

@@ -31,15 +31,16 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Kind, Options};
+use args::{Cell, Kind, Options};
 use interrupt::Interrupt;
+use load::Round;
 use machine::Cpus;
 use progress::Progress;
 use report::{Idle, Report, Row};
 use server::Server;
 
 /// The share of time above which waiting for the CPU is worth a word.
-const DISTURBED: f64 = 0.03;
+const DISTURBED: f64 = 0.05;
 /// Descriptors that a side needs beside its connections.
 const SPARE_FILES: usize = 64;
 
@@ -115,22 +116,10 @@ async fn measure(
     let mut progress = Progress::new(steps, load::WARM_UP + *window + Duration::from_millis(50));
     println!("\n{}", report::header());
     for &cell in cells {
-        let mut found: Vec<_> = kinds.iter().map(|_| Vec::new()).collect();
-        'rounds: for _ in 0..*rounds {
-            for (&kind, found) in kinds.iter().zip(&mut found) {
-                progress.say(&format!("{cell} on {kind}"));
-                let server = Server::start(kind, cpus.server)?;
-                let round = load::round(&server, cell, *window, !cpus.shared(), interrupt).await;
-                match round.map_err(|error| during(&format!("{cell} on {kind}"), &error))? {
-                    Some(round) => found.push(round),
-                    None => break 'rounds,
-                }
-                progress.step();
-            }
-        }
+        let rounds = measure_cell(options, cell, cpus, interrupt, &mut progress).await?;
         progress.wipe();
         let rows =
-            kinds.iter().zip(&found).filter_map(|(&kind, found)| Row::new(cell, kind, found));
+            kinds.iter().zip(&rounds).filter_map(|(&kind, rounds)| Row::new(cell, kind, rounds));
         for (i, row) in rows.enumerate() {
             println!("{}", row.line(i == 0));
             report.rows.push(row);
@@ -153,12 +142,35 @@ async fn measure(
                 report.idle.push(idle);
             }
             None if interrupt.seen() => return Ok(()),
-            None => println!(
-                "{kind}: this kernel does not tell how much memory a process has written to"
-            ),
+            None => println!("{kind}: this kernel does not tell what memory a process has written"),
         }
     }
     Ok(())
+}
+
+/// The rounds of a cell, a list for each server; fewer when interrupted. The servers take turns.
+async fn measure_cell(
+    options: &Options,
+    cell: Cell,
+    cpus: Cpus,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+) -> io::Result<Vec<Vec<Round>>> {
+    let kinds = &options.kinds;
+    let mut rounds: Vec<_> = kinds.iter().map(|_| Vec::new()).collect();
+    for turn in 0..options.rounds * kinds.len() {
+        let which = turn % kinds.len();
+        let what = format!("{cell} on {}", kinds[which]);
+        progress.say(&what);
+        let server = Server::start(kinds[which], cpus.server)?;
+        let round = load::round(&server, cell, options.window, !cpus.shared(), interrupt).await;
+        rounds[which].extend(round.map_err(|error| during(&what, &error))?);
+        progress.step();
+        if interrupt.seen() {
+            break;
+        }
+    }
+    Ok(rounds)
 }
 
 fn during(what: &str, error: &io::Error) -> io::Error {

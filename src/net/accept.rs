@@ -92,7 +92,8 @@ impl Acceptor {
         state.closing = true;
         self.end(&mut state);
         let mut wakes = Wakes::new();
-        if matches!(state.accept, Accepting::Idle | Accepting::Pausing) {
+        // When it pauses, the alarm drains.
+        if state.accept == Accepting::Idle {
             self.drain(&mut state, &mut wakes);
         }
         drop(state);
@@ -125,11 +126,20 @@ impl Acceptor {
         }
     }
 
-    /// Accepts what the backlog holds, then lets the descriptor go.
-    fn drain(&self, state: &mut State, wakes: &mut Wakes) {
-        if let Some(fd) = state.fd.take() {
-            while let Ok(accepted) = self.core.call(Call::AcceptNow { fd: fd.raw() }) {
-                state.parked.push_back(Fd::new(accepted, self.core.clone()));
+    /// Accepts what the backlog holds, then lets the descriptor go. Short of descriptors of its own it
+    /// keeps it and comes back: those who had dialled are still served.
+    fn drain(self: &Rc<Self>, state: &mut State, wakes: &mut Wakes) {
+        while let Some(fd) = &state.fd {
+            match self.core.call(Call::AcceptNow { fd: fd.raw() }) {
+                Ok(accepted) => state.parked.push_back(Fd::new(accepted, self.core.clone())),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO) => {}
+                    Some(errno) if is_shortage(errno) => {
+                        self.pause(state);
+                        break;
+                    }
+                    _ => state.fd = None,
+                },
             }
         }
         // Everybody looks: some get a connection, the rest learns that there will be none.
@@ -137,6 +147,19 @@ impl Acceptor {
             wakes.push(waiter);
         }
     }
+
+    /// Tries again by the clock.
+    fn pause(self: &Rc<Self>, state: &mut State) {
+        state.accept = Accepting::Pausing;
+        let this: Weak<Self> = Rc::downgrade(self);
+        self.core.set_alarm(self.core.now() + state.pause, this);
+        state.pause = (state.pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether descriptors or memory are short: it says so at once and again, whoever dials.
+fn is_shortage(errno: i32) -> bool {
+    matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
 }
 
 impl Sink for Acceptor {
@@ -165,12 +188,7 @@ impl Sink for Acceptor {
                 | libc::EAGAIN
                 | libc::EPROTO
                 | libc::EPERM => {}
-                libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => {
-                    state.accept = Accepting::Pausing;
-                    let this: Weak<Self> = Rc::downgrade(&self);
-                    self.core.set_alarm(self.core.now() + state.pause, this);
-                    state.pause = (state.pause * 2).min(LONGEST_PAUSE);
-                }
+                errno if is_shortage(errno) => self.pause(&mut state),
                 errno => {
                     state.error.get_or_insert(errno);
                     while let Some(waiter) = state.waiters.pop() {
@@ -179,8 +197,7 @@ impl Sink for Acceptor {
                 }
             },
         }
-        let idle = matches!(state.accept, Accepting::Idle | Accepting::Pausing);
-        if last && idle && state.closing {
+        if state.accept == Accepting::Idle && state.closing {
             self.drain(&mut state, wakes);
         } else if state.parked.len() >= self.limit {
             self.end(&mut state);
@@ -194,11 +211,13 @@ impl Sink for Acceptor {
         drop(unwanted);
     }
 
-    fn alarm(self: Rc<Self>, _wakes: &mut Wakes) {
+    fn alarm(self: Rc<Self>, wakes: &mut Wakes) {
         let mut state = self.state.borrow_mut();
         if state.accept == Accepting::Pausing {
             state.accept = Accepting::Idle;
-            if state.error.is_none() && !state.waiters.is_empty() {
+            if state.closing {
+                self.drain(&mut state, wakes);
+            } else if state.error.is_none() && !state.waiters.is_empty() {
                 let _ = self.arm(&mut state);
             }
         }

@@ -58,18 +58,27 @@ fn name(host: &str, port: Option<u16>) -> Target {
     match port {
         Some(port) => match host.parse::<IpAddr>() {
             Ok(ip) => Target::Addresses(vec![SocketAddr::new(ip, port)]),
-            Err(_) => Target::Name(format!("{host}:{port}")),
+            Err(_) if is_name(host) => Target::Name(format!("{host}:{port}")),
+            Err(_) => Target::Invalid(format!("'{host}' is neither an address nor a name")),
         },
         None => match host.parse::<SocketAddr>() {
             Ok(address) => Target::Addresses(vec![address]),
-            Err(_) if host.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) => {
-                Target::Name(host.to_owned())
-            }
+            Err(_) if is_name_and_port(host) => Target::Name(host.to_owned()),
             Err(_) => Target::Invalid(format!(
                 "'{host}' is not an address: write host:port, such as 127.0.0.1:80 or [::1]:80"
             )),
         },
     }
+}
+
+/// Whether it is worth a look-up. An IPv6 address without its brackets is not: its last group would
+/// be taken for a port.
+fn is_name(host: &str) -> bool {
+    !host.is_empty() && !host.contains(':')
+}
+
+fn is_name_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| is_name(host) && port.parse::<u16>().is_ok())
 }
 
 impl Sealed for str {

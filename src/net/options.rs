@@ -94,7 +94,9 @@ impl TcpListenerOptions {
     }
 
     /// How many accepted connections may wait for [`accept`](super::TcpListener::accept) (256) before
-    /// accepting pauses; the rest stays in the kernel's backlog.
+    /// accepting pauses; the rest stays in the kernel's backlog. What the kernel hands over in one go
+    /// is not counted before it is there: after a burst of dials more may wait, up to the
+    /// [backlog](Self::backlog).
     pub fn parked(&mut self, connections: usize) -> &mut Self {
         self.parked = connections.max(1);
         self

@@ -70,12 +70,19 @@ impl Socket {
 
     /// Discards what was written and closes with a reset.
     pub(super) fn abort(&self) {
-        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-        let _ = super::options::set(self.core(), self.fd.raw(), super::options::linger(linger));
+        self.cut_off();
         let mut wakes = Wakes::new();
         self.fail_outbox(libc::ECONNABORTED, &mut wakes);
         self.close_read();
         wakes.drain(..).for_each(crate::task::wake);
+    }
+
+    /// What was written has been discarded: the peer must not take it for a whole, so the close is a
+    /// reset, and no end comes before it.
+    pub(super) fn cut_off(&self) {
+        let reset = super::options::linger(libc::linger { l_onoff: 1, l_linger: 0 });
+        let _ = super::options::set(self.core(), self.fd.raw(), reset);
+        self.after_flush.set(AfterFlush::Nothing);
     }
 
     /// The write half is gone: sends what it had taken, then shuts down writing.
@@ -131,6 +138,7 @@ impl Sink for Socket {
     }
 
     fn alarm(self: Rc<Self>, wakes: &mut Wakes) {
+        self.cut_off();
         self.fail_outbox(libc::ETIMEDOUT, wakes);
     }
 }

@@ -124,10 +124,14 @@ impl Socket {
         let request = outbox.request(fd, core.spares());
         match core.submit(request, Waiting::Sink(self.clone(), SEND)) {
             Ok(token) => outbox.sent(token),
-            Err(_) => {
+            Err(error) => {
                 outbox.fail(libc::ENOTCONN, core.spares());
                 drop(outbox);
                 core.outbox_emptied();
+                // In a forked child the connection is the parent's.
+                if error.kind() == io::ErrorKind::NotConnected {
+                    self.cut_off();
+                }
             }
         }
     }
@@ -148,6 +152,9 @@ impl Socket {
             return self.send();
         }
         core.outbox_emptied();
+        if completion.result == -libc::ECANCELED {
+            self.cut_off();
+        }
         if let Some(alarm) = self.lingering.take() {
             core.clear_timer(alarm);
         }

@@ -120,7 +120,8 @@ impl Builder {
         self
     }
 
-    /// How long a dropped stream may take to send what it had taken (30 s by default).
+    /// How long a dropped stream may take to send what it had taken (30 s by default). What is left
+    /// then is discarded, and the connection reset, so that no peer takes a part for the whole.
     pub fn linger(&mut self, linger: Duration) -> &mut Self {
         self.limits.linger = linger;
         self

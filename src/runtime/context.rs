@@ -33,19 +33,19 @@ impl Entered {
         free.then(|| Self::over(core))
     }
 
-    /// Enters, whoever was here before; they are back when it is dropped.
+    /// Enters although another runtime may run on this thread; that one stands aside meanwhile.
     pub(super) fn over(core: &Rc<Core>) -> Self {
         let before = CURRENT.with_borrow_mut(|current| current.replace(core.clone()));
-        Self { before, _tasks: task::Entered::new(core.tasks()) }
+        Self { before, _tasks: task::Entered::over(core.tasks()) }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        // Taken out first: dropping it may look here.
         let before = self.before.take();
-        // Dropped outside of the borrow: dropping a core may look here.
-        let ours = CURRENT.with_borrow_mut(|current| std::mem::replace(&mut **current, before));
-        drop(ours);
+        let core = CURRENT.with_borrow_mut(|current| std::mem::replace(&mut **current, before));
+        drop(core);
     }
 }
 

@@ -327,18 +327,19 @@ impl Core {
         self.ended_at.set(self.now());
         // The kernel writes into the memory of the process that asked, not into a child's copy.
         let leaked = if self.is_foreign() { 0 } else { self.in_flight() };
-        // A child's copy of what its parent has in flight; its descriptors are closed with it.
-        let copies = if self.is_foreign() { Some(self.inflight.take()) } else { None };
         if leaked > 0 {
             self.pool.leak();
             std::mem::forget(self.inflight.take());
+        } else if self.is_foreign() {
+            let copies = self.inflight.take();
+            drop(copies);
         }
         let now = self.ended_at.get();
         let timers = self.timers.replace(Timers::new(now));
         let driver = self.driver.borrow_mut().take();
         drop(driver);
         // User code: wakers. Nothing is borrowed.
-        drop((timers, copies));
+        drop(timers);
         leaked
     }
 }

@@ -4,21 +4,27 @@
 //! 2. (Trip the root cancel token: comes with the token.)
 //! 3. Drop the tasks, in spawn order, nothing borrowed.
 //! 4. Flush outboxes, within the grace.
-//! 5. Cancel what is in flight and wait for the kernel, within the grace.
+//! 5. Cancel what is in flight and wait for the kernel: for what is left of the grace, but for at
+//!    least [`CANCEL`], for a peer that does not read uses up the grace in step 4.
 //! 6. Leak what is in flight even then, count it, say so; never free it.
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::context::Entered;
 use super::core::Core;
+
+/// How long the kernel has, at least, to end what was cancelled. Sockets answer within a turn or two;
+/// what does not is leaked, and its descriptors stay open.
+const CANCEL: Duration = Duration::from_secs(1);
 
 /// Ends `core`'s runtime.
 pub(super) fn end(core: &Rc<Core>) {
     if core.is_closed() {
         return;
     }
-    // Another runtime may run on this thread, when ours is dropped within its `block_on`.
+    // Also within another runtime of this thread: what is dropped here belongs to ours.
     let entered = Entered::over(core);
     core.tasks().close();
     core.tasks().end_all();
@@ -26,6 +32,7 @@ pub(super) fn end(core: &Rc<Core>) {
     let flushed = turn_until(core, deadline, || core.unsent() == 0);
     core.forget_waiting();
     core.cancel_all();
+    let deadline = deadline.max(core.now() + CANCEL);
     let waited = flushed.and_then(|()| turn_until(core, deadline, || core.in_flight() == 0));
     core.tasks().refuse_mail();
     let leaked = core.close();

@@ -62,6 +62,11 @@ impl Core {
         if !self.tasks.is_idle() || !self.dirty.borrow().is_empty() {
             return Until::Now;
         }
+        // Those that were armed just now may be idle and take no buffer: the rest has its turn next.
+        // It ends: each turn lets at least one go.
+        if !self.starved.borrow().is_empty() {
+            return Until::Now;
+        }
         match (self.timers.borrow().next(), deadline) {
             (Some(a), Some(b)) => Until::Instant(a.min(b)),
             (Some(one), None) | (None, Some(one)) => Until::Instant(one),

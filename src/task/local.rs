@@ -19,22 +19,22 @@ thread_local! {
 /// While it lives, wakes and spawns of this thread go to its tasks.
 #[derive(Debug)]
 pub(crate) struct Entered {
+    /// Whose they were before.
     before: Option<Rc<Tasks>>,
 }
 
 impl Entered {
-    /// Enters, whoever was here before; they are back when it is dropped.
-    pub(crate) fn new(tasks: &Rc<Tasks>) -> Self {
+    /// Enters although another runtime may run on this thread; that one stands aside meanwhile.
+    pub(crate) fn over(tasks: &Rc<Tasks>) -> Self {
         Self { before: HERE.with_borrow_mut(|here| here.replace(tasks.clone())) }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let before = self.before.take();
-        // Dropped outside of the borrow: dropping tasks may wake.
-        let ours = HERE.with_borrow_mut(|here| std::mem::replace(&mut **here, before));
-        drop(ours);
+        // Taken out first: dropping it may wake.
+        let tasks = HERE.with_borrow_mut(|here| std::mem::replace(&mut **here, self.before.take()));
+        drop(tasks);
     }
 }
 

@@ -94,16 +94,13 @@ impl Mail {
         let (segment, word, bit) = Self::place(index);
         let Some(words) = self.woken.get(segment).and_then(OnceLock::get) else { return };
         // SeqCst is not needed for the bit itself: AcqRel carries what the waker wrote to the task.
-        let before = words[word].fetch_or(1 << bit, Ordering::AcqRel);
-        if before & 1 << bit != 0 {
+        if words[word].fetch_or(1 << bit, Ordering::AcqRel) != 0 {
+            // Whoever made the word non-zero posts it and signals. Only a collect after that post makes
+            // it zero again, and takes our bit with it.
             return;
         }
-        if before == 0 {
-            let word = segment * SEGMENT_WORDS + word;
-            lock(&self.inner).words.push(word as u32);
-        }
-        // Otherwise whoever made the word non-zero posts it, and our bit with it; we ring all the
-        // same, for it may have posted before our bit was set.
+        let word = segment * SEGMENT_WORDS + word;
+        lock(&self.inner).words.push(word as u32);
         self.signal();
     }
 

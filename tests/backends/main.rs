@@ -16,5 +16,6 @@ mod remote;
 mod smoke;
 mod syscalls;
 mod tasks;
+mod tcp;
 mod time;
 mod wakers;

@@ -1,5 +1,6 @@
 //! What every test uses: a runtime on each backend, and a watchdog.
 
+use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -51,7 +52,9 @@ impl Watchdog {
         let (alive, dead) = channel::<()>();
         std::thread::spawn(move || {
             if dead.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{name}: {what} hangs: no end within {PATIENCE:?}");
+                // Not eprintln: the harness would capture it, and the abort lose it.
+                let text = format!("{name}: {what} hangs: no end within {PATIENCE:?}\n");
+                let _ = std::io::stderr().write_all(text.as_bytes());
                 std::process::abort();
             }
         });

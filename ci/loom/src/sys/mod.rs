@@ -1,5 +1,6 @@
 //! The twin of `crate::sys`.
 
+pub(crate) mod fork;
 pub(crate) mod sync;
 
 use sync::{Arc, Condvar, Mutex, lock};

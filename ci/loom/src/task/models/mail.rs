@@ -10,8 +10,8 @@ use crate::{Bound, check};
 
 /// One wake. Exhaustive.
 ///
-/// Breakages: no fence in `signal`, or none in `fall_asleep`; `fall_asleep` looks at `pending`
-/// before it says asleep (each time the owner hangs).
+/// Breakages: no fence in `signal`, or none in `fall_asleep`; `fall_asleep` looks at `pending` before it
+/// says asleep; `wake` signals before it posts (each time the owner hangs).
 pub fn a_wake_is_not_slept_over() {
     check(Bound::None, || {
         let owner = Owner::new();
@@ -29,7 +29,7 @@ pub fn a_wake_is_not_slept_over() {
 
 /// One letter. Exhaustive.
 ///
-/// Breakages: the three of `a_wake_is_not_slept_over`; `post` signals before it posts (the owner
+/// Breakages: the four of `a_wake_is_not_slept_over`, `post` in place of `wake` (the owner
 /// hangs).
 pub fn a_letter_is_not_slept_over() {
     check(Bound::None, || {

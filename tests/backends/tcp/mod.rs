@@ -1,0 +1,211 @@
+//! TCP. What the tests share: peers, bytes that say where they belong, futures polled once.
+
+mod accept;
+mod connect;
+mod end;
+mod flow;
+mod half;
+mod handover;
+mod races;
+mod read;
+mod reset;
+mod shortage;
+mod write;
+
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::LazyLock;
+use std::task::Poll;
+
+use ringloop::net::{TcpListener, TcpStream};
+use ringloop::task::yield_now;
+
+pub(crate) const LOCAL: &str = "127.0.0.1:0";
+
+/// A stream of ours, and its peer: a blocking one of std.
+pub(crate) async fn with_std() -> (TcpStream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind(LOCAL).unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (theirs, _) = listener.accept().unwrap();
+    (ours, theirs)
+}
+
+/// Two streams of ours, connected.
+pub(crate) async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(LOCAL).await.unwrap();
+    let one = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (other, _) = listener.accept().await.unwrap();
+    (one, other)
+}
+
+/// An echo server of ours, by slices, until its listener's task is dropped.
+pub(crate) async fn echo_server() -> (SocketAddr, ringloop::JoinHandle<()>) {
+    let listener = TcpListener::bind(LOCAL).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = ringloop::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            ringloop::spawn(echo(stream));
+        }
+    });
+    (address, task)
+}
+
+pub(crate) async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    let mut buf = vec![0; 8192];
+    loop {
+        let n = stream.read(&mut buf).await?;
+        if n == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buf[..n]).await?;
+    }
+}
+
+/// What the bytes of a stream are: no power of two divides their period, so pieces that change
+/// places are seen.
+static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let byte = |i: usize| (i % 251) as u8 ^ (i % PERIOD / 251) as u8;
+    (0..PERIOD + (1 << 20)).map(byte).collect()
+});
+
+const PERIOD: usize = 251 * 241;
+
+/// The `len` bytes (at most 1 MiB) that belong at `position`.
+pub(crate) fn pattern(position: usize, len: usize) -> &'static [u8] {
+    &PATTERN[position % PERIOD..][..len]
+}
+
+/// Fails unless `bytes` are those that belong at `position`; gives the position behind them.
+#[track_caller]
+pub(crate) fn check(bytes: &[u8], position: usize) -> usize {
+    let wanted = pattern(position, bytes.len());
+    if bytes != wanted {
+        let wrong = bytes.iter().zip(wanted).position(|(got, wanted)| got != wanted).unwrap();
+        panic!("a wrong byte at {} of the stream", position + wrong);
+    }
+    position + bytes.len()
+}
+
+pub(crate) async fn read_exact(stream: &mut TcpStream, mut into: &mut [u8]) -> io::Result<()> {
+    while !into.is_empty() {
+        let n = stream.read(into).await?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        into = &mut into[n..];
+    }
+    Ok(())
+}
+
+/// Reads to the end and checks the pattern; gives the number of bytes.
+pub(crate) async fn read_pattern(stream: &mut TcpStream) -> io::Result<usize> {
+    let (mut position, mut buf) = (0, vec![0; 65536]);
+    loop {
+        match stream.read(&mut buf).await? {
+            0 => return Ok(position),
+            n => position = check(&buf[..n], position),
+        }
+    }
+}
+
+/// As [`read_pattern`], for a peer.
+pub(crate) fn drain_pattern(stream: &mut std::net::TcpStream) -> io::Result<usize> {
+    let (mut position, mut buf) = (0, vec![0; 65536]);
+    loop {
+        match stream.read(&mut buf)? {
+            0 => return Ok(position),
+            n => position = check(&buf[..n], position),
+        }
+    }
+}
+
+/// Makes the kernel reset the connection: a peer that closes over unread bytes does.
+pub(crate) async fn reset(ours: &mut TcpStream, theirs: std::net::TcpStream) {
+    ours.write_all(b"unread").await.unwrap();
+    ours.flush().await.unwrap();
+    theirs.peek(&mut [0]).unwrap();
+    drop(theirs);
+}
+
+/// A peer's thread: writes `len` bytes of the pattern, then closes.
+pub(crate) fn send_pattern(
+    mut stream: std::net::TcpStream,
+    len: usize,
+) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut position = 0;
+        while position < len {
+            let some = pattern(position, (len - position).min(64 * 1024));
+            stream.write_all(some).unwrap();
+            position += some.len();
+        }
+    })
+}
+
+/// One poll of `future`.
+pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
+}
+
+/// Turns the loop until `condition` holds; the watchdog ends what never comes.
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        yield_now().await;
+    }
+}
+
+/// Turns the loop until a peer's thread has ended.
+pub(crate) async fn join<T>(thread: std::thread::JoinHandle<T>) -> T {
+    until(|| thread.is_finished()).await;
+    thread.join().unwrap()
+}
+
+/// Turns the loop `n` times.
+pub(crate) async fn turns(n: usize) {
+    for _ in 0..n {
+        yield_now().await;
+    }
+}
+
+/// How many descriptors the process has.
+pub(crate) fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+/// Runs `body` in a process of its own, for tests of what a process has only one of. `name` is the
+/// test's own, below this module.
+pub(crate) fn alone(name: &str, body: impl FnOnce()) {
+    const ALONE: &str = "RINGLOOP_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
+        return body();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([&format!("tcp::{name}"), "--exact", "--nocapture"])
+        .env(ALONE, name)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{name}, alone: {}\n{out}\n{err}", output.status);
+    assert!(out.contains("1 passed"), "no test is named tcp::{name}:\n{out}");
+}
+
+/// Numbers that look random, and are the same in each run.
+pub(crate) struct Numbers(u64);
+
+impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) as usize % limit
+    }
+}

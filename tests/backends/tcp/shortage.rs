@@ -1,0 +1,141 @@
+//! Few buffers, many connections: nobody starves, is reset, or gets another's bytes.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use super::*;
+use crate::support::{build, on_each_backend};
+
+/// Accepts `n` connections of blocking clients.
+async fn clients(n: usize) -> (Vec<TcpStream>, Vec<std::net::TcpStream>) {
+    let listener = TcpListener::bind(LOCAL).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..n {
+        let client = std::net::TcpStream::connect(address).unwrap();
+        // Long enough for any load, and far below what the watchdog grants.
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        theirs.push(client);
+        ours.push(listener.accept().await.unwrap().0);
+    }
+    (ours, theirs)
+}
+
+/// Each client sends and gets back, all at once, `rounds` times.
+fn all_at_once(clients: &mut [std::net::TcpStream], rounds: usize, len: usize) {
+    let mut back = vec![0; len];
+    for round in 0..rounds {
+        for (i, client) in clients.iter_mut().enumerate() {
+            client.write_all(pattern(i * 1000 + round * len, len)).unwrap();
+        }
+        for (i, client) in clients.iter_mut().enumerate() {
+            if let Err(error) = client.read_exact(&mut back) {
+                panic!("client {i} starves or was reset in round {round}: {error}");
+            }
+            check(&back, i * 1000 + round * len);
+        }
+    }
+}
+
+#[test]
+fn two_small_buffers_serve_two_hundred_connections() {
+    on_each_backend(|builder| {
+        build(builder.buffers(2, 256)).block_on(async {
+            let (ours, mut theirs) = clients(200).await;
+            for stream in ours {
+                ringloop::spawn(echo(stream));
+            }
+            let peer = std::thread::spawn(move || all_at_once(&mut theirs, 10, 1000));
+            join(peer).await;
+            assert_eq!(ringloop::metrics().buffered, 0);
+        });
+    });
+}
+
+#[test]
+fn an_idle_connection_that_found_no_buffer_does_not_stand_before_a_busy_one() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder.buffers(2, 256));
+        let handle = runtime.handle();
+        let (ours, mut theirs) = runtime.block_on(clients(20));
+        // Two have bytes: they take both buffers in the very turn in which all others arm.
+        for busy in &mut theirs[..2] {
+            busy.write_all(pattern(0, 200)).unwrap();
+        }
+        let peer = std::thread::spawn(move || {
+            let mut back = [0; 200];
+            for busy in &mut theirs[..2] {
+                busy.read_exact(&mut back).unwrap();
+            }
+            // One by one: nothing but its own bytes can wake the loop.
+            for (i, idle) in theirs.iter_mut().enumerate().rev() {
+                idle.write_all(pattern(i, 200)).unwrap();
+                if let Err(error) = idle.read_exact(&mut back) {
+                    panic!("client {i} starves: {error}");
+                }
+                check(&back, i);
+            }
+            handle.stop();
+        });
+        runtime.block_on(async {
+            for stream in ours {
+                ringloop::spawn(echo(stream));
+            }
+        });
+        runtime.run_forever();
+        peer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_tiny_budget_slows_down_and_stops_nobody() {
+    const LEN: usize = 300_000;
+    on_each_backend(|builder| {
+        build(builder.buffer_budget(64 << 10)).block_on(async {
+            let (mut ours, theirs) = clients(50).await;
+            let peers: Vec<_> = theirs.into_iter().map(|peer| send_pattern(peer, LEN)).collect();
+            // All have something parked, far more than the budget, before one is read to its end.
+            for stream in &mut ours {
+                stream.peek(&mut [0]).await.unwrap();
+            }
+            turns(200).await;
+            assert!(ringloop::metrics().buffered > 64 << 10, "the budget was not tried");
+            for mut stream in ours {
+                assert_eq!(read_pattern(&mut stream).await.unwrap(), LEN);
+            }
+            for peer in peers {
+                join(peer).await;
+            }
+            assert_eq!(ringloop::metrics().buffered, 0);
+        });
+    });
+}
+
+#[test]
+fn no_more_than_the_budget_and_one_piece_each_is_received_for_those_who_do_not_read() {
+    const BUDGET: u64 = 256 << 10;
+    on_each_backend(|builder| {
+        build(builder.buffers(16, 4096).buffer_budget(BUDGET)).block_on(async {
+            let (mut ours, theirs) = clients(50).await;
+            let peers: Vec<_> =
+                theirs.into_iter().map(|peer| send_pattern(peer, 1 << 20)).collect();
+            let mut most = 0;
+            for stream in &mut ours {
+                stream.peek(&mut [0]).await.unwrap();
+            }
+            for _ in 0..500 {
+                yield_now().await;
+                most = most.max(ringloop::metrics().buffered);
+            }
+            // What was armed before the budget was used up goes on for its total.
+            let bound = BUDGET + 50 * (192 << 10);
+            assert!(most <= bound, "{most} bytes are held, more than {bound}");
+            for mut stream in ours {
+                assert_eq!(read_pattern(&mut stream).await.unwrap(), 1 << 20);
+            }
+            for peer in peers {
+                join(peer).await;
+            }
+        });
+    });
+}
