@@ -5,22 +5,6 @@ pub(crate) mod sync;
 
 use sync::{Arc, Condvar, Mutex, lock};
 
-pub(crate) mod fork {
-    /// Nobody forks within a model.
-    #[derive(Clone, Copy, Debug)]
-    pub(crate) struct Process;
-
-    impl Process {
-        pub(crate) fn current() -> Self {
-            Self
-        }
-
-        pub(crate) fn is_foreign(self) -> bool {
-            false
-        }
-    }
-}
-
 /// A bell as an `eventfd(2)` is one: it stays rung until somebody has waited for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Bell(Arc<Rung>);
