@@ -27,7 +27,7 @@ pub(super) struct Shared {
     taken: RefCell<Box<[bool]>>,
     /// Ring buffers behind leases.
     lent: Cell<u32>,
-    /// Heap bytes behind leases.
+    /// Heap bytes behind leases, with their headers.
     heap: Cell<u64>,
     budget: u64,
 }
@@ -128,7 +128,7 @@ impl Pool {
     /// The lease of a heap block's bytes.
     pub(crate) fn adopt(&self, block: Block) -> Lease {
         let len = block.len() as u32;
-        self.0.heap.set(self.0.heap.get() + u64::from(block.capacity()));
+        self.0.heap.set(self.0.heap.get() + heap_cost(block.capacity()));
         Lease::first(NonNull::from(Box::leak(Box::new(Header::heap(block)))), self.0.clone(), len)
     }
 
@@ -137,7 +137,8 @@ impl Pool {
         // SAFETY: the kernel wrote `len` bytes, if they fit at all; a completion that lies about it
         // is stopped by `set_filled`'s assertion of the capacity.
         unsafe { block.set_filled(len.min(block.capacity())) };
-        self.adopt(block)
+        // A few bytes must not keep a large block for as long as nobody reads.
+        if len < block.capacity() / 4 { self.copy(&block) } else { self.adopt(block) }
     }
 
     /// Whether fewer than a quarter of the ring's buffers are free.
@@ -173,7 +174,8 @@ impl Pool {
         if !region.any_home.load(Ordering::Acquire) {
             return;
         }
-        region.any_home.store(false, Ordering::Relaxed);
+        // A swap reads the last store, so what came before it is seen below, also what came since.
+        region.any_home.swap(false, Ordering::Acquire);
         let ids = std::mem::take(&mut *region.home.lock().unwrap_or_else(PoisonError::into_inner));
         for id in ids {
             self.0.release_ring(id);
@@ -195,7 +197,7 @@ impl Shared {
     }
 
     pub(super) fn release_heap(&self, capacity: u32) {
-        self.heap.set(self.heap.get() - u64::from(capacity));
+        self.heap.set(self.heap.get() - heap_cost(capacity));
     }
 
     pub(super) fn region(&self) -> &Arc<Region> {
@@ -217,9 +219,14 @@ impl Region {
 
     /// Says, from any thread, that heap bytes were freed.
     pub(super) fn post_heap(&self, capacity: u32) {
-        self.heap_home.fetch_add(u64::from(capacity), Ordering::Relaxed);
+        self.heap_home.fetch_add(heap_cost(capacity), Ordering::Relaxed);
         self.any_home.store(true, Ordering::Release);
     }
+}
+
+/// What a heap piece of `capacity` bytes takes: for small ones the header is the most of it.
+fn heap_cost(capacity: u32) -> u64 {
+    u64::from(capacity) + size_of::<Header>() as u64
 }
 
 impl std::fmt::Debug for Pool {

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use bytes::Bytes;
+
 use super::{Block, Message};
 
 /// Sizes of blocks, and how many spares of each are kept.
@@ -15,6 +17,9 @@ pub(crate) struct Spares {
     blocks: [RefCell<Vec<Block>>; CLASSES.len()],
     #[expect(clippy::vec_box, reason = "a message stays at one address while the kernel reads it")]
     messages: RefCell<Vec<Box<Message>>>,
+    /// Sent, or given up. Their owners' drops are user code, so the loop drops them when nothing is
+    /// borrowed.
+    discarded: RefCell<Vec<Bytes>>,
 }
 
 impl Spares {
@@ -48,6 +53,25 @@ impl Spares {
         let mut spares = self.messages.borrow_mut();
         if spares.len() < MESSAGES {
             spares.push(message);
+        }
+    }
+
+    /// Takes bytes that are not needed any more.
+    pub(crate) fn discard(&self, bytes: Bytes) {
+        self.discarded.borrow_mut().push(bytes);
+    }
+
+    /// Drops what was discarded, oldest first. Runs user code.
+    pub(crate) fn drop_discarded(&self) {
+        if self.discarded.borrow().is_empty() {
+            return;
+        }
+        let mut discarded = self.discarded.take();
+        discarded.drain(..).for_each(drop);
+        // Its memory serves again, unless a drop discarded more meanwhile.
+        let mut current = self.discarded.borrow_mut();
+        if current.is_empty() {
+            *current = discarded;
         }
     }
 }

@@ -25,6 +25,10 @@ pub(super) const LIMIT: usize = 64 * 1024;
 /// Bytes that one arming may bring, but for the last piece.
 pub(super) const TOTAL: u32 = 2 * LIMIT as u32;
 
+/// Pieces that may be parked: a peer that sends byte by byte would fill the memory with their headers
+/// long before it has sent [`LIMIT`] bytes.
+const PIECES: usize = 1024;
+
 /// What the receive side is doing.
 #[derive(Debug)]
 pub(super) enum Receive {
@@ -144,8 +148,72 @@ impl Inbox {
         all
     }
 
+    /// Whether more pieces are parked than their bytes are worth.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.leases.len() > PIECES
+    }
+
     /// Whether the receive may be armed: nobody is at it, it has not ended, and little is parked.
     pub(super) fn wants_more(&self) -> bool {
-        matches!(self.receive, Receive::Idle) && self.end.is_none() && self.parked <= LIMIT
+        let little = self.parked <= LIMIT && !self.is_crowded();
+        matches!(self.receive, Receive::Idle) && self.end.is_none() && little
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buf::Pool;
+
+    fn inbox_of(pieces: &[&[u8]]) -> Inbox {
+        let pool = Pool::new(4, 256, 1 << 20).unwrap();
+        let mut inbox = Inbox::new();
+        pieces.iter().for_each(|piece| inbox.push(pool.copy(piece)));
+        inbox
+    }
+
+    #[test]
+    fn reads_of_every_size_see_each_byte_once_and_parked_goes_to_zero() {
+        let pieces: [&[u8]; 5] = [b"ab", b"", b"cdefg", b"h", b"ij"];
+        for size in 1..=12 {
+            let mut inbox = inbox_of(&pieces);
+            let (mut all, mut buf) = (Vec::new(), vec![0; size]);
+            while !inbox.is_empty() {
+                let before = inbox.parked();
+                let peeked = inbox.peek(&mut buf);
+                let seen = buf[..peeked].to_vec();
+                assert_eq!(inbox.parked(), before, "a peek took something");
+                let n = inbox.read(&mut buf);
+                assert_eq!(buf[..n], seen, "a read differs from the peek before it");
+                assert_eq!(n, size.min(before), "a read stopped early");
+                all.extend_from_slice(&buf[..n]);
+            }
+            assert_eq!((all.as_slice(), inbox.parked()), (&b"abcdefghij"[..], 0), "by {size}");
+        }
+    }
+
+    #[test]
+    fn a_piece_that_was_read_in_part_is_lent_without_that_part() {
+        let mut inbox = inbox_of(&[b"abc", b"de"]);
+        assert_eq!(inbox.read(&mut [0; 2]), 2);
+        assert_eq!(&inbox.pop().unwrap()[..], b"c");
+        assert_eq!(inbox.parked(), 2);
+        assert_eq!(inbox.drain(), b"de");
+        assert!(inbox.pop().is_none());
+    }
+
+    #[test]
+    fn it_wants_no_more_than_the_limit_in_bytes_or_pieces() {
+        let mut inbox = inbox_of(&[&[0; LIMIT]]);
+        assert!(inbox.wants_more(), "at the limit it goes on");
+        inbox.push(Pool::new(2, 256, 0).unwrap().copy(b"x"));
+        assert!(!inbox.wants_more(), "above it");
+        inbox.pop();
+        assert!(inbox.wants_more());
+        let one: &[u8] = b"x";
+        assert!(inbox_of(&vec![one; PIECES]).wants_more());
+        assert!(!inbox_of(&vec![one; PIECES + 1]).wants_more());
+        inbox.end = Some(End::Eof);
+        assert!(!inbox.wants_more(), "after the end");
     }
 }

@@ -192,9 +192,102 @@ impl Outbox {
                 return;
             }
             n -= len;
-            if let Some(Piece::Copied { block, .. }) = self.pieces.pop() {
-                spares.keep_block(block);
+            match self.pieces.pop() {
+                Some(Piece::Copied { block, .. }) => spares.keep_block(block),
+                Some(Piece::Bytes(bytes)) => spares.discard(bytes),
+                Some(Piece::Lease(_)) | None => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SENDING: Token = Token::new(1, 1);
+
+    /// All bytes of the pieces, in order.
+    fn bytes(outbox: &Outbox) -> Vec<u8> {
+        outbox.pieces.iter().flat_map(|piece| piece.bytes().to_vec()).collect()
+    }
+
+    fn filled(spares: &Spares, pool: &Pool) -> Outbox {
+        let mut outbox = Outbox::new();
+        outbox.push_copy(b"abc", spares);
+        outbox.push(Piece::Bytes(Bytes::from_static(b"de")), pool);
+        outbox.push(Piece::Bytes(Bytes::new()), pool);
+        outbox.push(Piece::Lease(pool.copy(b"fgh")), pool);
+        outbox.push_copy(b"ij", spares);
+        outbox
+    }
+
+    #[test]
+    fn a_short_send_leaves_exactly_the_rest() {
+        let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
+        for n in 0..=10 {
+            let mut outbox = filled(&spares, &pool);
+            outbox.request(3, &spares);
+            outbox.sent(SENDING);
+            // What is written meanwhile comes behind.
+            outbox.push_copy(b"kl", &spares);
+            outbox.settle(n as i32, &spares);
+            assert_eq!(bytes(&outbox), b"abcdefghijkl"[n..], "{n} bytes went");
+            assert_eq!(outbox.room(), HIGH - (12 - n));
+            assert!(outbox.wants_flush());
+        }
+    }
+
+    #[test]
+    fn a_completion_of_more_than_there_was_empties_it_and_no_more() {
+        let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
+        let mut outbox = filled(&spares, &pool);
+        outbox.request(3, &spares);
+        outbox.sent(SENDING);
+        outbox.settle(i32::MAX, &spares);
+        assert!(outbox.is_empty() && !outbox.wants_flush());
+        assert_eq!(outbox.room(), HIGH);
+    }
+
+    #[test]
+    fn bytes_in_flight_stay_where_they_are_when_it_fails() {
+        let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
+        let mut outbox = filled(&spares, &pool);
+        outbox.request(3, &spares);
+        outbox.sent(SENDING);
+        outbox.fail(libc::ETIMEDOUT, &spares);
+        assert_eq!(bytes(&outbox), b"abcdefghij", "the kernel still reads them");
+        outbox.settle(-libc::ECANCELED, &spares);
+        assert!(outbox.is_empty());
+        let error = outbox.check().unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT), "the first error stays");
+    }
+
+    #[test]
+    fn an_interrupted_send_is_no_error() {
+        let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
+        for errno in [libc::EINTR, libc::EAGAIN] {
+            let mut outbox = filled(&spares, &pool);
+            outbox.request(3, &spares);
+            outbox.sent(SENDING);
+            outbox.settle(-errno, &spares);
+            assert!(outbox.wants_flush() && outbox.check().is_ok());
+            assert_eq!(bytes(&outbox), b"abcdefghij");
+        }
+    }
+
+    #[test]
+    fn appending_does_not_move_what_is_in_flight() {
+        let spares = Spares::default();
+        let mut outbox = Outbox::new();
+        outbox.push_copy(b"abc", &spares);
+        let Request::Send { ptr, .. } = outbox.request(3, &spares) else { panic!("one piece") };
+        outbox.sent(SENDING);
+        for _ in 0..3000 {
+            outbox.push_copy(b"0123456789", &spares);
+        }
+        let first = outbox.pieces.front_mut().unwrap().bytes().as_ptr();
+        assert_eq!(first, ptr, "the kernel reads elsewhere than the bytes are");
+        assert_eq!(bytes(&outbox).len(), 30_003);
     }
 }

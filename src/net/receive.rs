@@ -141,6 +141,8 @@ impl Socket {
         } else if inbox.parked() > TOTAL as usize && !self.core().totals() && !last {
             inbox.one_shot = true;
             self.disarm(&mut inbox);
+        } else if inbox.is_crowded() && !last {
+            self.disarm(&mut inbox);
         }
         let idle = matches!(inbox.receive, Receive::Idle);
         let news = !inbox.is_empty() || inbox.end.is_some() || idle;
@@ -185,8 +187,10 @@ impl Socket {
         let parked = std::mem::replace(&mut *inbox, Inbox::new());
         inbox.end = Some(End::Eof);
         // What is in flight is still in flight.
-        let Inbox { receive, .. } = parked;
+        let Inbox { receive, reader, .. } = parked;
         inbox.receive = receive;
+        drop(inbox);
+        drop(reader);
     }
 
     /// Stops receiving without losing a byte; what was parked.

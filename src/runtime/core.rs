@@ -338,8 +338,9 @@ impl Core {
         let timers = self.timers.replace(Timers::new(now));
         let driver = self.driver.borrow_mut().take();
         drop(driver);
-        // User code: wakers. Nothing is borrowed.
+        // User code: wakers, owners of sent bytes. Nothing is borrowed.
         drop(timers);
+        self.spares.drop_discarded();
         leaked
     }
 }

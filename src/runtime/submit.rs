@@ -54,7 +54,12 @@ impl<O: Op> Future for Submit<O> {
             State::InFlight(op, token) => match this.core.take(token, cx.waker()) {
                 Ok(Some(completion)) => {
                     spend();
-                    Poll::Ready(op.complete(completion))
+                    let output = op.complete(completion);
+                    // Nobody but the end cancels what a future waits for.
+                    if completion.result == -libc::ECANCELED && this.core.has_ended() {
+                        return Poll::Ready(Err(super::core::ended()));
+                    }
+                    Poll::Ready(output)
                 }
                 Ok(None) => {
                     this.state = State::InFlight(op, token);

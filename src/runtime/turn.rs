@@ -29,6 +29,7 @@ impl Core {
         let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
         self.flush();
         self.rearm();
+        self.spares().drop_discarded();
         let until = match ran {
             Ran::RootEnded => Until::Now,
             Ran::All => self.until(deadline),
@@ -42,6 +43,7 @@ impl Core {
         }
         self.settle(&mut done);
         self.scratch.borrow_mut().done = done;
+        self.spares().drop_discarded();
         waited?;
         self.expire();
         if mail.pending() {

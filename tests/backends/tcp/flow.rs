@@ -197,3 +197,30 @@ fn bytes_that_travel_to_other_threads_bring_their_buffers_home() {
         });
     });
 }
+
+#[test]
+fn a_peer_that_sends_byte_by_byte_does_not_fill_the_memory_with_pieces() {
+    const LEN: usize = 6000;
+    on_each_backend(|builder| {
+        build(builder.buffers(4, 4096)).block_on(async {
+            let (mut ours, mut theirs) = with_std().await;
+            theirs.set_nodelay(true).unwrap();
+            let mut most = 0;
+            for position in 0..LEN {
+                theirs.write_all(pattern(position, 1)).unwrap();
+                if position == 0 {
+                    // Armed; then nobody reads.
+                    ours.peek(&mut [0]).await.unwrap();
+                }
+                // Each byte comes by itself.
+                turns(2).await;
+                most = most.max(ringloop::metrics().buffered);
+            }
+            // A hundred bytes a piece, for a thousand pieces, and the ring.
+            assert!(most <= 200 << 10, "{most} bytes of memory for {LEN} bytes");
+            drop(theirs);
+            assert_eq!(read_pattern(&mut ours).await.unwrap(), LEN);
+            assert_eq!(ringloop::metrics().buffered, 0);
+        });
+    });
+}

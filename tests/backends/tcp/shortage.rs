@@ -112,30 +112,57 @@ fn a_tiny_budget_slows_down_and_stops_nobody() {
 }
 
 #[test]
-fn no_more_than_the_budget_and_one_piece_each_is_received_for_those_who_do_not_read() {
+fn beyond_the_budget_a_connection_gets_one_small_piece() {
     const BUDGET: u64 = 256 << 10;
+    const LEN: usize = 1 << 20;
     on_each_backend(|builder| {
         build(builder.buffers(16, 4096).buffer_budget(BUDGET)).block_on(async {
             let (mut ours, theirs) = clients(50).await;
-            let peers: Vec<_> =
-                theirs.into_iter().map(|peer| send_pattern(peer, 1 << 20)).collect();
-            let mut most = 0;
+            let peers: Vec<_> = theirs.into_iter().map(|peer| send_pattern(peer, LEN)).collect();
             for stream in &mut ours {
                 stream.peek(&mut [0]).await.unwrap();
+                // Those before it have what they get.
+                turns(100).await;
             }
-            for _ in 0..500 {
-                yield_now().await;
-                most = most.max(ringloop::metrics().buffered);
-            }
-            // What was armed before the budget was used up goes on for its total.
-            let bound = BUDGET + 50 * (192 << 10);
-            assert!(most <= bound, "{most} bytes are held, more than {bound}");
+            // The one that was armed when the budget ran out goes on for its total; the others have
+            // a piece of 4 KiB.
+            let bound = BUDGET + (192 << 10) + 50 * (5 << 10);
+            let held = ringloop::metrics().buffered;
+            assert!(held > BUDGET, "the budget was not tried");
+            assert!(held <= bound, "{held} bytes are held, more than {bound}");
             for mut stream in ours {
-                assert_eq!(read_pattern(&mut stream).await.unwrap(), 1 << 20);
+                assert_eq!(read_pattern(&mut stream).await.unwrap(), LEN);
             }
             for peer in peers {
                 join(peer).await;
             }
+        });
+    });
+}
+
+#[test]
+fn a_ring_whose_every_buffer_is_kept_for_ever_stops_nobody() {
+    on_each_backend(|builder| {
+        build(builder.buffers(2, 256)).block_on(async {
+            let (mut ours, mut theirs) = clients(6).await;
+            // Some are armed before the ring is empty, some after.
+            let mut early = ours.split_off(4);
+            for stream in &mut early {
+                assert!(poll_once(&mut Box::pin(stream.read(&mut [0]))).await.is_pending());
+            }
+            turns(3).await;
+            let mut kept = Vec::new();
+            for (stream, peer) in ours.iter_mut().zip(&mut theirs).take(2) {
+                peer.write_all(pattern(0, 256)).unwrap();
+                kept.push(stream.read_chunk().await.unwrap().unwrap());
+            }
+            assert_eq!(ringloop::metrics().buffered, 512, "the ring is not used up");
+            for stream in ours.into_iter().chain(early) {
+                ringloop::spawn(echo(stream));
+            }
+            let peer = std::thread::spawn(move || all_at_once(&mut theirs, 5, 3000));
+            join(peer).await;
+            kept.iter().for_each(|lease| assert_eq!(check(lease, 0), 256));
         });
     });
 }

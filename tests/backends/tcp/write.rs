@@ -1,11 +1,13 @@
 //! Writing: in order, few sends, and all of it, also when nobody waits any more.
 
+use std::cell::RefCell;
 use std::io::{IoSlice, Read};
 use std::net::Shutdown;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringloop::BackendChoice;
+use ringloop::net::OwnedWriteHalf;
 
 use super::*;
 use crate::support::{build, on_each_backend, run_on_each};
@@ -297,5 +299,38 @@ fn the_other_half_of_a_shutdown_goes_on() {
         ours.shutdown(Shutdown::Both).await.unwrap();
         assert_eq!(read_pattern(&mut theirs).await.unwrap(), 10_000);
         assert_eq!(ours.read(&mut four).await.unwrap(), 0);
+    });
+}
+
+thread_local! {
+    static HALF: RefCell<Option<OwnedWriteHalf>> = const { RefCell::new(None) };
+}
+
+/// Bytes whose end is the end of their stream.
+struct Last(&'static [u8]);
+
+impl AsRef<[u8]> for Last {
+    fn as_ref(&self) -> &[u8] {
+        self.0
+    }
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        drop(HALF.take());
+    }
+}
+
+#[test]
+fn the_owner_of_sent_bytes_may_end_their_stream_when_it_is_dropped() {
+    run_on_each(|| async {
+        let (ours, mut theirs) = with_std().await;
+        let (_read, mut write) = ours.into_split();
+        write.write_bytes(Bytes::from_owner(Last(pattern(0, 9000)))).await.unwrap();
+        write.write_bytes(Bytes::from_static(pattern(9000, 1000))).await.unwrap();
+        HALF.set(Some(write));
+        until(|| HALF.with_borrow(Option::is_none)).await;
+        turns(10).await;
+        assert_eq!(drain_pattern(&mut theirs).unwrap(), 10_000);
     });
 }

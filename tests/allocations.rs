@@ -1,0 +1,180 @@
+//! A steady state allocates nothing: an echo of either API, counted on the server's thread alone.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+
+use ringloop::net::{TcpListener, TcpStream};
+use ringloop::{BackendChoice, Builder};
+
+const WARM_UP: usize = 500;
+const COUNTED: usize = 2000;
+
+/// Counts the allocations of threads that ask for it.
+struct Counting;
+
+thread_local! {
+    static ON: Cell<bool> = const { Cell::new(false) };
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+impl Counting {
+    fn note() {
+        // Not while the thread ends: then nobody counts.
+        if ON.try_with(Cell::get) == Ok(true) {
+            ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+// SAFETY: everything is passed on to the system's allocator, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::note();
+        // SAFETY: the caller's contract is the system's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        Self::note();
+        // SAFETY: as above.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+/// Runs `serve`, which answers each message with its own bytes `rounds` times, against a blocking
+/// client; gives the allocations of the counted rounds.
+fn count<F: Future<Output = ()>>(
+    backend: BackendChoice,
+    len: usize,
+    serve: impl Fn(TcpStream, usize) -> F,
+) -> Option<u64> {
+    let mut runtime = Builder::new().backend(backend).build().ok()?;
+    let (send, receive) = std::sync::mpsc::channel::<SocketAddr>();
+    let client = std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(receive.recv().unwrap()).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (message, mut back) = (vec![7; len], vec![0; len]);
+        for _ in 0..WARM_UP + COUNTED {
+            stream.write_all(&message).unwrap();
+            stream.read_exact(&mut back).unwrap();
+            assert_eq!(back, message);
+        }
+        // The server closes first: the rounds that it counts are over then.
+        assert_eq!(stream.read(&mut back).unwrap(), 0);
+    });
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        send.send(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        // Or each last piece waits for the answer to the one before.
+        stream.set_nodelay(true).unwrap();
+        serve(stream, len).await;
+    });
+    drop(runtime);
+    client.join().unwrap();
+    Some(ALLOCATIONS.take())
+}
+
+/// Counts from round `WARM_UP` on, and to the end.
+fn mark(round: usize) {
+    match round {
+        WARM_UP => ON.set(true),
+        END => ON.set(false),
+        _ => {}
+    }
+}
+
+const END: usize = WARM_UP + COUNTED;
+
+async fn by_slices(mut stream: TcpStream, len: usize) {
+    let mut buf = vec![0; len];
+    for round in 0..END {
+        mark(round);
+        let mut got = 0;
+        while got < len {
+            got += stream.read(&mut buf[got..]).await.unwrap();
+        }
+        stream.write_all(&buf).await.unwrap();
+    }
+    mark(END);
+}
+
+async fn by_chunks(mut stream: TcpStream, len: usize) {
+    for round in 0..END {
+        mark(round);
+        let mut got = 0;
+        while got < len {
+            let chunk = stream.read_chunk().await.unwrap().unwrap();
+            got += chunk.len();
+            stream.write_chunk(chunk).await.unwrap();
+        }
+    }
+    mark(END);
+}
+
+/// A timer is set and cleared in each round, and each waits for the kernel.
+async fn with_timeouts(mut stream: TcpStream, len: usize) {
+    let mut buf = vec![0; len];
+    for round in 0..END {
+        mark(round);
+        let mut got = 0;
+        while got < len {
+            let limit = std::time::Duration::from_secs(10);
+            let read = ringloop::time::timeout(limit, stream.read(&mut buf[got..])).await;
+            got += read.unwrap().unwrap();
+        }
+        stream.write_all(&buf).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    mark(END);
+}
+
+#[test]
+fn an_echo_in_its_steady_state_allocates_nothing() {
+    let mut found = Vec::new();
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for len in [64, 1000, 10_000, 40_000] {
+            let counts = [
+                ("slices", count(backend, len, by_slices)),
+                ("chunks", count(backend, len, by_chunks)),
+                ("timeouts", count(backend, len, with_timeouts)),
+            ];
+            for (api, count) in counts {
+                if let Some(count @ 1..) = count {
+                    found.push(format!("{backend}, {api}, {len} bytes: {count}"));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "allocations in {COUNTED} rounds:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_counter_counts() {
+    let counted = count(BackendChoice::Epoll, 10, |mut stream, len| async move {
+        let mut kept = Vec::new();
+        for round in 0..END {
+            mark(round);
+            let mut buf = vec![0; len];
+            let mut got = 0;
+            while got < len {
+                got += stream.read(&mut buf[got..]).await.unwrap();
+            }
+            stream.write_all(&buf).await.unwrap();
+            kept.push(buf);
+        }
+        mark(END);
+    });
+    assert!(counted.unwrap() >= COUNTED as u64);
+}
