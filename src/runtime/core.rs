@@ -340,7 +340,7 @@ impl Core {
         drop(driver);
         // User code: wakers, owners of sent bytes. Nothing is borrowed.
         drop(timers);
-        self.spares.drop_discarded();
+        self.drop_discarded();
         leaked
     }
 }

@@ -8,7 +8,8 @@
 //!   Sink, Detached ──terminal──► (free)
 //! ```
 //!
-//! Only a terminal completion, one without `F_MORE`, frees a slot or moves it to Done.
+//! Only a terminal completion, one without `F_MORE`, frees a slot or moves it to Done
+//! (`uring-sys-notes/lifetimes.md`, `uring-sys-notes/cancel.md`).
 
 use std::rc::Rc;
 use std::task::Waker;

@@ -9,7 +9,7 @@ use super::inflight::Settled;
 use super::sink::{Sink, Wakes};
 use crate::driver::{Driver, Until};
 use crate::op::Completion;
-use crate::task::Ran;
+use crate::task::{Ran, quietly};
 
 /// Polls in one turn, at most: I/O is never far away.
 const POLLS_PER_TURN: usize = 1024;
@@ -29,7 +29,7 @@ impl Core {
         let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
         self.flush();
         self.rearm();
-        self.spares().drop_discarded();
+        self.drop_discarded();
         let until = match ran {
             Ran::RootEnded => Until::Now,
             Ran::All => self.until(deadline),
@@ -43,7 +43,7 @@ impl Core {
         }
         self.settle(&mut done);
         self.scratch.borrow_mut().done = done;
-        self.spares().drop_discarded();
+        self.drop_discarded();
         waited?;
         self.expire();
         if mail.pending() {
@@ -74,6 +74,11 @@ impl Core {
             (Some(one), None) | (None, Some(one)) => Until::Instant(one),
             (None, None) => Until::Event,
         }
+    }
+
+    /// Drops the owners of bytes that were sent. One whose drop panics does not stop the loop.
+    pub(super) fn drop_discarded(&self) {
+        quietly(|| self.spares().drop_discarded());
     }
 
     fn flush(&self) {

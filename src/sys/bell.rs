@@ -1,4 +1,4 @@
-//! The bell: an `eventfd(2)` that any thread rings to end a shard's sleep.
+//! The bell: an `eventfd(2)` that any thread rings to end a shard's sleep; `uring-sys-notes/bell.md`.
 #![expect(unsafe_code, reason = "eventfd(2) and write(2)")]
 
 use std::io;

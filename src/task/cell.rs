@@ -216,7 +216,7 @@ impl<F: Future> std::fmt::Debug for TaskCell<F> {
 }
 
 /// Runs user code whose panic has nobody to go to: the hook has printed it, the loop lives on.
-pub(super) fn quietly(f: impl FnOnce()) {
+pub(crate) fn quietly(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         forget_panicking(payload);
     }

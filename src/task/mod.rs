@@ -26,6 +26,7 @@ mod waker;
 mod yield_now;
 
 pub(crate) use budget::{poll_proceed, spend};
+pub(crate) use cell::quietly;
 pub(crate) use home::HomeRef;
 pub(crate) use local::Entered;
 pub(crate) use remote::remote;
@@ -38,5 +39,5 @@ pub use yield_now::{YieldNow, yield_now};
 
 /// Wakes whoever it is. A waker that is not ours may panic: the hook has printed it, the loop lives.
 pub(crate) fn wake(waker: std::task::Waker) {
-    cell::quietly(|| waker.wake());
+    quietly(|| waker.wake());
 }

@@ -2,6 +2,7 @@
 //!
 //! Each test gets a [`Builder`] for each backend that this machine and `RINGLOOP_BACKEND` allow; the
 //! check runs the whole binary again under a seccomp filter that forbids io_uring.
+#![expect(clippy::async_yields_async, reason = "handles outlive the block_on that made them")]
 
 mod support;
 

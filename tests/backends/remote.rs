@@ -71,7 +71,7 @@ fn a_runtime_that_has_ended_says_cancelled_and_refuses_letters() {
         let handle = runtime.handle();
         // Its objects keep a part of the runtime alive; it has ended all the same.
         let timer = runtime.block_on(async { sleep(Duration::from_secs(1)) });
-        let pending_there = handle.spawn(|| pending::<()>());
+        let pending_there = handle.spawn(pending::<()>);
         let never_collected = {
             runtime.block_on(yield_now());
             handle.spawn(|| async {})

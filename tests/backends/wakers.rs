@@ -78,7 +78,8 @@ fn many_threads_wake_many_tasks() {
                     for (waker, flag) in chunk {
                         waker.wake_by_ref();
                         flag.store(true, SeqCst);
-                        waker.clone().wake();
+                        let clone = waker.clone();
+                        clone.wake();
                         drop(waker);
                     }
                 })

@@ -1,6 +1,6 @@
 //! The epoll driver: plain syscalls, tried first, and edges that say when to try again.
 //!
-//! What a request means is in [`perform`]; when to try it is decided here.
+//! Where edges do not come is in `uring-sys-notes/epoll-edges.md`. What a request means is in [`perform`]; when to try it is decided here.
 //!
 //! ```text
 //!   submit ─► asked ─► line of (fd, read) or (fd, write) ─► advance ─► done

@@ -48,7 +48,8 @@ const BELL: u64 = u64::MAX;
 /// A turn that has nothing to hand over does not enter; every so many it does all the same.
 const ENTER_EVERY: u32 = 61;
 
-/// How often a sweep may find the kernel's overflow list filled again before the turn goes on.
+/// How often a sweep may find the kernel's overflow list filled again before the turn goes on
+/// (`uring-sys-notes/cq-overflow.md`).
 const FLUSHES: usize = 16;
 
 /// How long a kernel without memory for a request is left alone.
@@ -76,7 +77,8 @@ pub(crate) struct Uring {
     handle: RawFd,
     /// The flags of every enter.
     flags: u32,
-    /// Entries that found the submission queue full, cancels among them, in order.
+    /// Entries that found the submission queue full, cancels among them, in order
+    /// (`uring-sys-notes/sq-full.md`).
     overflow: VecDeque<squeue::Entry>,
     /// `None` on kernels without multishot receives, where those are emulated.
     provided: Option<Provided>,

@@ -28,7 +28,8 @@ const REQUIRED: [(u8, &str); 13] = [
     (opcode::AsyncCancel::CODE, "ASYNC_CANCEL"),
 ];
 
-/// Bounded workers of the kernel's own pool for file I/O, and unbounded ones for the rest.
+/// Bounded workers of the kernel's own pool for file I/O, and unbounded ones for the rest
+/// (`uring-sys-notes/io-wq.md`).
 const WORKERS: [u32; 2] = [8, 64];
 
 /// Asks for the operations, makes a round trip, and receives by multishot, as far as `uring.caps`

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use io_uring::{IoUring, Parameters};
 
-/// Why there is no ring.
+/// Why there is no ring (`uring-sys-notes/forbidden.md`, `uring-sys-notes/memlock.md`).
 #[derive(Debug)]
 pub(crate) struct Refused {
     /// The reason as a clause: "io_uring_setup is forbidden here (EPERM: …)".
