@@ -19,7 +19,7 @@ use crate::op::{Request, Token};
 /// Bytes that the outbox takes ahead of the kernel.
 pub(super) const HIGH: usize = 64 * 1024;
 
-/// Bytes of one piece in one send, at most; the rest follows.
+/// Bytes of one send, at most; the rest follows. Its result has to fit into an i32.
 const LONGEST: usize = 1 << 30;
 
 /// Something to send.
@@ -141,9 +141,19 @@ impl Outbox {
             return Request::Send { fd, ptr: piece.as_ptr(), len };
         }
         let mut message = spares.message();
-        let header = message.gather(self.pieces.iter().take(PIECES).map(Piece::bytes));
+        let header = message.gather(self.gathered());
         self.message = Some(message);
         Request::SendMsg { fd, message: header }
+    }
+
+    /// What one gathered send may carry.
+    fn gathered(&self) -> impl Iterator<Item = &[u8]> {
+        let mut left = LONGEST;
+        self.pieces.iter().take(PIECES).map(Piece::bytes).map_while(move |bytes| {
+            let n = bytes.len().min(left);
+            left -= n;
+            (n > 0).then_some(&bytes[..n])
+        })
     }
 
     /// Says that the request is on its way.
@@ -261,6 +271,22 @@ mod tests {
         assert!(outbox.is_empty());
         let error = outbox.check().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT), "the first error stays");
+    }
+
+    #[test]
+    fn a_send_is_never_longer_than_its_result_can_say() {
+        let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
+        // Untouched zeroes: no memory stands behind them.
+        let large = Bytes::from(vec![0; (1 << 30) - 1]);
+        for before in [&b""[..], b"x", b"xyz"] {
+            let mut outbox = Outbox::new();
+            outbox.push_copy(before, &spares);
+            for _ in 0..5 {
+                outbox.push(Piece::Bytes(large.clone()), &pool);
+            }
+            let total: usize = outbox.gathered().map(<[u8]>::len).sum();
+            assert_eq!(total, LONGEST);
+        }
     }
 
     #[test]
