@@ -1,9 +1,10 @@
 //! The two directions of a stream, held apart.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use super::*;
-use crate::support::run_on_each;
+use crate::support::{build, on_each_backend, run_on_each};
 
 #[test]
 fn a_dropped_write_half_sends_all_and_the_end_while_the_other_half_reads_on() {
@@ -26,6 +27,29 @@ fn a_dropped_write_half_sends_all_and_the_end_while_the_other_half_reads_on() {
         assert_eq!(&buf[..n], b"heard you");
         assert!(join(peer).await == much, "not all of it, or not in order");
         assert_eq!(read.read(&mut buf).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_write_half_whose_time_ran_out_sends_no_end_that_is_none() {
+    on_each_backend(|builder| {
+        build(builder.linger(Duration::from_millis(30))).block_on(async {
+            let (ours, mut theirs) = with_std().await;
+            ours.set_send_buffer_size(256 << 10).unwrap();
+            let (mut read, mut write) = ours.into_split();
+            let much = pattern(0, 1 << 20).repeat(16);
+            write.write_bytes(bytes::Bytes::from(much)).await.unwrap();
+            drop(write);
+            until(|| ringloop::metrics().in_flight == 0 && ringloop::metrics().timers == 0).await;
+            // The other half is still of use.
+            theirs.write_all(b"still there").unwrap();
+            let n = read.read(&mut [0; 16]).await.unwrap();
+            assert_eq!(n, 11);
+            let peer = std::thread::spawn(move || drain_pattern(&mut theirs));
+            drop(read);
+            let error = join(peer).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        });
     });
 }
 
