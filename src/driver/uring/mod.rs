@@ -132,7 +132,12 @@ impl Uring {
             base: (now, uring::monotonic().map_err(Refused::io)?),
             ring: OwnRing::new(ring),
         };
-        probe::probe(&mut this, pool)?;
+        if let Err(refused) = probe::probe(&mut this, pool) {
+            // The ring is closed, so nothing fills the buffers that it had, and epoll needs them all.
+            drop(this);
+            pool.untake_all();
+            return Err(refused);
+        }
         let lacks = match this.caps {
             Caps { multishot: false, .. } => ", multishot emulated (before Linux 6.0)",
             Caps { totals: false, .. } => ", without receive totals (before Linux 6.17)",
