@@ -1,6 +1,7 @@
 //! Blocks and message headers that a shard uses again and again, last in, first out.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -19,7 +20,7 @@ pub(crate) struct Spares {
     messages: RefCell<Vec<Box<Message>>>,
     /// Sent, or given up. Their owners' drops are user code, so the loop drops them when nothing is
     /// borrowed.
-    discarded: RefCell<Vec<Bytes>>,
+    discarded: RefCell<VecDeque<Bytes>>,
 }
 
 impl Spares {
@@ -58,20 +59,11 @@ impl Spares {
 
     /// Takes bytes that are not needed any more.
     pub(crate) fn discard(&self, bytes: Bytes) {
-        self.discarded.borrow_mut().push(bytes);
+        self.discarded.borrow_mut().push_back(bytes);
     }
 
-    /// Drops what was discarded, oldest first. Runs user code.
-    pub(crate) fn drop_discarded(&self) {
-        if self.discarded.borrow().is_empty() {
-            return;
-        }
-        let mut discarded = self.discarded.take();
-        discarded.drain(..).for_each(drop);
-        // Its memory serves again, unless a drop discarded more meanwhile.
-        let mut current = self.discarded.borrow_mut();
-        if current.is_empty() {
-            *current = discarded;
-        }
+    /// The oldest of what was discarded, for the loop to drop.
+    pub(crate) fn next_discarded(&self) -> Option<Bytes> {
+        self.discarded.borrow_mut().pop_front()
     }
 }

@@ -76,9 +76,11 @@ impl Core {
         }
     }
 
-    /// Drops the owners of bytes that were sent. One whose drop panics does not stop the loop.
+    /// Drops the owners of bytes that were sent. Those whose drops panic do not stop the loop.
     pub(super) fn drop_discarded(&self) {
-        quietly(|| self.spares().drop_discarded());
+        while let Some(bytes) = self.spares().next_discarded() {
+            quietly(|| drop(bytes));
+        }
     }
 
     fn flush(&self) {

@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 
+use super::cell::quietly;
 use crate::sys::Bell;
 use crate::sys::sync::{
     AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, SEGMENT_WORDS, fence, lock,
@@ -79,8 +80,10 @@ impl Mail {
         };
         self.asleep.store(false, Ordering::Relaxed);
         self.collect(|_| (), |_| ());
-        // User code, which may panic: last, and with no lock held.
-        drop(letters);
+        // User code: last, and with no lock held. One by one, for two panics at once would abort.
+        for letter in letters {
+            quietly(|| drop(letter));
+        }
     }
 
     /// Makes room for the wake bit of task `index`. Only the owner calls it.

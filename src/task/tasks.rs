@@ -186,7 +186,7 @@ impl Tasks {
 
     /// Refuses letters from now on, and drops those that nobody will read any more.
     pub(crate) fn refuse_mail(&self) {
-        quietly(|| self.home().mail().close());
+        self.home().mail().close();
     }
 
     pub(crate) fn is_idle(&self) -> bool {

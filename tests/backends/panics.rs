@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::task::yield_now;
 use ringloop::time::sleep;
@@ -182,5 +183,40 @@ fn a_panic_in_call_soon_goes_no_further() {
             Poll::Ready(())
         }));
         assert_eq!(polls, 1);
+    });
+}
+
+#[test]
+fn two_drops_that_panic_at_once_do_not_abort() {
+    /// Bytes whose owner panics when they have been sent.
+    struct Owner;
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            b"hello"
+        }
+    }
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            panic!("an owner panics");
+        }
+    }
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (_peer, _) = listener.accept().await.unwrap();
+            // Both leave in one send.
+            stream.write_bytes(Bytes::from_owner(Owner)).await.unwrap();
+            stream.write_bytes(Bytes::from_owner(Owner)).await.unwrap();
+            stream.flush().await.unwrap();
+            sleep(Duration::from_millis(1)).await;
+        });
+        // Letters that the runtime does not read any more.
+        for _ in 0..2 {
+            let letter = OnDrop(|| panic!("a letter panics"));
+            runtime.handle().call_soon(move || drop(letter)).unwrap();
+        }
+        drop(runtime);
     });
 }

@@ -134,7 +134,12 @@ impl Uring {
             base: (now, uring::monotonic().map_err(Refused::io)?),
             ring: OwnRing::new(ring),
         };
-        probe::probe(&mut this, pool)?;
+        if let Err(refused) = probe::probe(&mut this, pool) {
+            // The ring is closed, so nothing fills the buffers that it had, and epoll needs them all.
+            drop(this);
+            pool.untake_all();
+            return Err(refused);
+        }
         let lacks = match this.caps {
             Caps { multishot: false, .. } => ", multishot emulated (before Linux 6.0)",
             Caps { totals: false, .. } => ", without receive totals (before Linux 6.17)",
@@ -200,16 +205,12 @@ impl Uring {
                 Ok(n) if n == to_submit && self.overflow.is_empty() => return Ok(()),
                 Ok(0) if to_submit > 0 => return Ok(()),
                 Ok(_) => {}
-                Err(error) => {
-                    return match error.raw_os_error() {
-                        Some(libc::ETIME | libc::EINTR) => Ok(()),
-                        // The overflow list is full: sweep first, hand over in the next turn.
-                        Some(libc::EBUSY) => self.enter_once(0, 0, None).map(drop),
-                        // No memory for a request now. What is queued stays queued.
-                        Some(libc::EAGAIN | libc::ENOMEM) => self.pause(),
-                        _ => Err(error),
-                    };
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM)) => {
+                    // No memory for a request now.
+                    let time = self.kernel_time(Instant::now() + OUT_OF_MEMORY_PAUSE);
+                    return passing(self.enter_once(0, 1, Some(time)));
                 }
+                other => return passing(other),
             }
         }
     }
@@ -218,14 +219,6 @@ impl Uring {
         // SAFETY: the handle is this ring's; what queued entries point to is kept by the contract of
         // `Request`. The CQ head was published when the last sweep dropped its queue.
         unsafe { enter::enter(self.handle, to_submit, want, self.flags, time) }
-    }
-
-    fn pause(&self) -> io::Result<()> {
-        let time = self.kernel_time(Instant::now() + OUT_OF_MEMORY_PAUSE);
-        match self.enter_once(0, 1, Some(time)) {
-            Err(e) if !matches!(e.raw_os_error(), Some(libc::ETIME | libc::EINTR)) => Err(e),
-            _ => Ok(()),
-        }
     }
 
     /// `instant` as the enter takes it: absolute where the kernel can, else what is left.
@@ -275,6 +268,16 @@ impl Uring {
     }
 }
 
+/// Lets errors pass that do not last. What is queued stays queued, and the next turn tries again;
+/// `EBUSY` says that the overflow list is full, and the sweep that follows makes room.
+fn passing(entered: io::Result<u32>) -> io::Result<()> {
+    const PASS: [i32; 5] = [libc::ETIME, libc::EINTR, libc::EBUSY, libc::EAGAIN, libc::ENOMEM];
+    match entered {
+        Err(e) if !e.raw_os_error().is_some_and(|errno| PASS.contains(&errno)) => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// A cancelled operation of the kernel's workers may end with an errno that no syscall shows
 /// (`ERESTARTSYS` and its kin): it was interrupted because somebody asked for it.
 fn known(result: i32) -> i32 {
@@ -308,7 +311,7 @@ impl Driver for Uring {
             if !self.ring.submission().cq_overflow() {
                 break;
             }
-            self.enter_once(0, 0, None)?;
+            passing(self.enter_once(0, 0, None))?;
             self.sweep(done);
         }
         for (fd, data) in self.emulated.pump(pool, done) {
