@@ -77,12 +77,13 @@ impl File {
     ///
     /// # Errors
     ///
-    /// What `pread(2)` says.
+    /// What `pread(2)` says; `InvalidInput` for an offset above `i64::MAX`.
     ///
     /// # Cancel safety
     ///
     /// Dropping it changes nothing.
     pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        check(offset)?;
         let core = self.fd.core();
         let block = core.spares().block(buf.len());
         let len = u32::try_from(buf.len()).unwrap_or(u32::MAX);
@@ -98,12 +99,13 @@ impl File {
     ///
     /// # Errors
     ///
-    /// What `pwrite(2)` says.
+    /// What `pwrite(2)` says; `InvalidInput` for an offset above `i64::MAX`.
     ///
     /// # Cancel safety
     ///
     /// Dropped, the write may or may not have happened.
     pub async fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        check(offset)?;
         let core = self.fd.core();
         let mut block = core.spares().block(buf.len());
         block.push(buf);
@@ -164,5 +166,13 @@ impl File {
     async fn sync(&self, data_only: bool) -> io::Result<()> {
         let sync = SyncOp { fd: self.fd.clone(), data_only };
         Submit::new(self.fd.core().clone(), sync).await
+    }
+}
+
+/// Whether a file can have the offset. The largest one would mean the file's own position.
+fn check(offset: u64) -> io::Result<()> {
+    match i64::try_from(offset) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
     }
 }

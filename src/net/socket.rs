@@ -105,6 +105,10 @@ impl Socket {
 
     /// Bounds how long a dropped writer's bytes may take.
     fn linger(self: &Rc<Self>) {
+        if self.lingering.get().is_some() {
+            // The write half went first: its bound holds.
+            return;
+        }
         let core = self.core();
         if let Some(deadline) = core.now().checked_add(core.limits().linger)
             && !core.has_ended()

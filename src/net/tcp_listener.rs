@@ -12,6 +12,7 @@ use super::tcp_stream::{TcpStream, local_addr, peer_addr};
 use crate::op::Call;
 use crate::runtime::{Core, Fd, current};
 use crate::sys::SockAddr;
+use crate::task::yield_now;
 
 /// A TCP socket that listens.
 ///
@@ -117,6 +118,10 @@ impl Drop for TcpListener {
     }
 }
 
+/// Turns of the loop that a port which is in use is given: a listener that was dropped or closed a
+/// moment ago holds it until its accept has ended and its descriptor is closed.
+const CLOSING: usize = 16;
+
 impl TcpListenerOptions {
     /// Listens on the first address that can be bound; port 0 takes a free one.
     ///
@@ -130,7 +135,16 @@ impl TcpListenerOptions {
     pub async fn bind(&self, to: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let mut error = None;
         for address in resolve(to).await? {
-            match self.bind_one(&current()?, address) {
+            let core = current()?;
+            let mut bound = self.bind_one(&core, address);
+            for _ in 0..CLOSING {
+                if !bound.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse) {
+                    break;
+                }
+                yield_now().await;
+                bound = self.bind_one(&core, address);
+            }
+            match bound {
                 Ok(listener) => return Ok(listener),
                 Err(e) => error = Some(e),
             }

@@ -12,8 +12,8 @@ use crate::sys;
 /// An owned descriptor of one runtime.
 ///
 /// Requests on it hold its owner, so it is dropped, and then closed, only after their last
-/// completion: `close(2)` ends nothing that is in flight (`uring-sys-notes/close.md`). Closing never calls `shutdown(2)`; the open
-/// description may be shared with a child or another process.
+/// completion: `close(2)` ends nothing that is in flight (`uring-sys-notes/close.md`). Closing never
+/// calls `shutdown(2)`; the open description may be shared with a child or another process.
 pub(crate) struct Fd {
     raw: RawFd,
     core: Rc<Core>,

@@ -39,6 +39,11 @@ pub(crate) fn poll_proceed(cx: &Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
+/// Whether this poll may still take a ready result.
+pub(crate) fn has_budget() -> bool {
+    LEFT.get() > 0
+}
+
 /// Counts one ready result.
 pub(crate) fn spend() {
     let left = LEFT.get();

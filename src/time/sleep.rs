@@ -63,7 +63,7 @@ pub struct Sleep {
     core: Rc<Core>,
     /// `None`: never.
     deadline: Option<Instant>,
-    /// Set by the first poll; stale once it has fired.
+    /// Set by the first poll before the deadline; cleared by the one that finds it fired.
     timer: Option<TimerKey>,
 }
 
@@ -95,21 +95,20 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(poll_proceed(cx));
         if self.core.has_ended() {
-            return Poll::Ready(());
+            return poll_proceed(cx);
         }
         let Some(deadline) = self.deadline else { return Poll::Pending };
-        let pending = match self.timer {
-            Some(timer) => self.core.update_timer(timer, cx.waker()),
-            None if self.core.now() >= deadline => false,
+        match self.timer {
+            // No question of budget: between setting and firing lies a turn of the loop. And whoever
+            // polls us behind a future that uses up every budget wants to hear of it.
+            Some(timer) if self.core.update_timer(timer, cx.waker()) => return Poll::Pending,
+            Some(_) => self.timer = None,
+            None if self.core.now() >= deadline => ready!(poll_proceed(cx)),
             None => {
                 self.timer = Some(self.core.set_timer(deadline, cx.waker().clone()));
-                true
+                return Poll::Pending;
             }
-        };
-        if pending {
-            return Poll::Pending;
         }
         spend();
         Poll::Ready(())

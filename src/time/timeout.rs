@@ -4,10 +4,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::{Sleep, sleep, sleep_until};
+use crate::task::{has_budget, poll_proceed};
 
 /// Gives `future` at most `duration`, counted from this call; asyncio's [`wait_for`].
 ///
@@ -67,11 +68,21 @@ pub fn timeout_at<F: Future>(
 async fn limit<F: Future>(sleep: Sleep, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut sleep = pin!(sleep);
+    let mut elapsed = false;
     poll_fn(|cx| {
+        let had_budget = has_budget();
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        sleep.as_mut().poll(cx).map(|()| Err(Elapsed(())))
+        if !elapsed {
+            ready!(sleep.as_mut().poll(cx));
+            elapsed = true;
+        }
+        if !had_budget {
+            // Perhaps the result is there and could not be taken: the next poll finds out.
+            ready!(poll_proceed(cx));
+        }
+        Poll::Ready(Err(Elapsed(())))
     })
     .await
 }

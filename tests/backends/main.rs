@@ -9,6 +9,7 @@ mod support;
 mod choose;
 mod ends;
 mod fairness;
+mod files;
 mod idle;
 mod interval;
 mod panics;

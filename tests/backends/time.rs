@@ -162,6 +162,33 @@ fn a_result_that_is_there_wins_over_a_limit_that_has_passed() {
 }
 
 #[test]
+fn a_future_that_is_always_ready_does_not_outlive_its_limit() {
+    run_on_each(|| async {
+        let start = Instant::now();
+        let endless = async {
+            // Takes results as long as there are any: every poll ends with its budget.
+            while start.elapsed() < 2000 * MS {
+                sleep(Duration::ZERO).await;
+            }
+        };
+        timeout(20 * MS, endless).await.unwrap_err();
+        assert!(start.elapsed() < 1000 * MS, "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn a_sleep_that_has_ended_gives_way_when_it_is_awaited_for_ever() {
+    run_on_each(|| async {
+        let other = spawn(async { yield_now().await });
+        let mut over = sleep(MS);
+        (&mut over).await;
+        while !other.is_finished() {
+            (&mut over).await;
+        }
+    });
+}
+
+#[test]
 fn a_limit_of_zero_gives_one_poll() {
     run_on_each(|| async {
         let mut polls = 0;

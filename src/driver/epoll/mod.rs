@@ -1,6 +1,7 @@
 //! The epoll driver: plain syscalls, tried first, and edges that say when to try again.
 //!
-//! Where edges do not come is in `uring-sys-notes/epoll-edges.md`. What a request means is in [`perform`]; when to try it is decided here.
+//! What a request means is in [`perform`]; when to try it is decided here. Where an edge does not
+//! come is in `uring-sys-notes/epoll-edges.md`.
 //!
 //! ```text
 //!   submit ─► asked ─► line of (fd, read) or (fd, write) ─► advance ─► done

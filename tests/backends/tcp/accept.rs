@@ -232,6 +232,28 @@ fn a_dropped_listener_leaves_its_port_and_closes_who_was_parked() {
 }
 
 #[test]
+fn the_port_of_a_listener_that_has_just_gone_can_be_bound_at_once() {
+    alone("accept::the_port_of_a_listener_that_has_just_gone_can_be_bound_at_once", || {
+        run_on_each(|| async {
+            let (idle, address) = listening().await;
+            drop(idle);
+            let dropped = TcpListener::bind(address).await.unwrap();
+            assert!(poll_once(&mut pin!(dropped.accept())).await.is_pending());
+            turns(10).await;
+            drop(dropped);
+            let closed = TcpListener::bind(address).await.unwrap();
+            assert!(poll_once(&mut pin!(closed.accept())).await.is_pending());
+            turns(10).await;
+            closed.close();
+            let again = TcpListener::bind(address).await.unwrap();
+            let in_use = TcpListener::bind(address).await.unwrap_err();
+            assert_eq!(in_use.kind(), ErrorKind::AddrInUse);
+            drop(again);
+        });
+    });
+}
+
+#[test]
 fn two_listeners_share_a_port_and_lose_nobody() {
     run_on_each(|| async {
         let mut options = TcpListenerOptions::new();
@@ -251,10 +273,10 @@ fn two_listeners_share_a_port_and_lose_nobody() {
         });
         let peers: Vec<_> = (0..100).map(|_| dial(address)).collect();
         until(|| served.get() == 100).await;
-        tasks.iter().for_each(|task| task.cancel());
-        drop(peers);
         // Without it the port is taken.
         assert!(TcpListener::bind(address).await.is_err());
+        tasks.iter().for_each(|task| task.cancel());
+        drop(peers);
     });
 }
 

@@ -54,6 +54,20 @@ fn a_write_half_whose_time_ran_out_sends_no_end_that_is_none() {
 }
 
 #[test]
+fn both_halves_dropped_with_bytes_on_their_way_leave_no_timer_behind() {
+    run_on_each(|| async {
+        let (ours, mut theirs) = pair().await;
+        let (read, mut write) = ours.into_split();
+        write.write_all(pattern(0, 1000)).await.unwrap();
+        drop(write);
+        drop(read);
+        assert_eq!(read_pattern(&mut theirs).await.unwrap(), 1000);
+        turns(100).await;
+        assert_eq!(ringloop::metrics().timers, 0);
+    });
+}
+
+#[test]
 fn a_dropped_read_half_leaves_writing_alone() {
     run_on_each(|| async {
         let (ours, mut theirs) = pair().await;
