@@ -135,6 +135,16 @@ fn a_carried_line_whose_request_was_cancelled_is_forgotten() {
 }
 
 #[test]
+fn a_carried_line_goes_with_its_descriptor() {
+    let mut driver = driver();
+    let pool = Pool::new(128, 1024, 1 << 20).unwrap();
+    let (fd, _peer) = flooded(&mut driver, &pool, 3 * SHARE as usize);
+    driver.wait(Until::Event, &pool, &mut Vec::new()).unwrap();
+    close(&mut driver, &pool, fd);
+    assert!(driver.carried.is_empty(), "it is there for whoever gets the number next");
+}
+
+#[test]
 fn an_empty_pool_is_no_error_before_bytes_have_come() {
     let mut driver = driver();
     let pool = Pool::new(1, 1024, 1 << 20).unwrap();
