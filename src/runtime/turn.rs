@@ -84,6 +84,9 @@ impl Core {
     }
 
     fn flush(&self) {
+        if self.dirty.borrow().is_empty() {
+            return;
+        }
         let mut flushing = std::mem::take(&mut self.scratch.borrow_mut().flushing);
         std::mem::swap(&mut flushing, &mut self.dirty.borrow_mut());
         flushing.drain(..).for_each(Sink::flush);
