@@ -134,8 +134,8 @@ impl Pool {
 
     /// The lease of the `len` bytes that a completion says are in `block`, which a receive was given.
     pub(crate) fn adopt_filled(&self, mut block: Block, len: u32) -> Lease {
-        // SAFETY: the kernel wrote `len` bytes, if they fit at all; a completion that lies about it
-        // is stopped by `set_filled`'s assertion of the capacity.
+        // SAFETY: the completion says that the kernel wrote `len` bytes; what it claims beyond the
+        // block is cut off.
         unsafe { block.set_filled(len.min(block.capacity())) };
         // A few bytes must not keep a large block for as long as nobody reads.
         if len < block.capacity() / 4 { self.copy(&block) } else { self.adopt(block) }

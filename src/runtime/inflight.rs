@@ -185,3 +185,27 @@ impl InFlight {
         self.slots.iter().filter(|(_, slot)| !matches!(slot.state, State::Done(_))).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_or_repeated_completion_does_not_reach_the_next_user_of_its_slot() {
+        let mut inflight = InFlight::default();
+        let waker = Waker::noop();
+        let old = inflight.insert(Waiting::Future(waker.clone()));
+        assert!(matches!(inflight.settle(Completion::last(old, 1)), Settled::Wake(_)));
+        assert!(matches!(inflight.settle(Completion::last(old, 2)), Settled::Stray), "repeated");
+        assert!(matches!(inflight.take(old, waker), Taken::Done(Completion { result: 1, .. })));
+        assert!(matches!(inflight.settle(Completion::last(old, 3)), Settled::Stray), "late");
+        let new = inflight.insert(Waiting::Nobody);
+        assert_eq!(new.index(), old.index());
+        assert!(matches!(inflight.settle(Completion::last(old, 4)), Settled::Stray), "later");
+        assert_eq!(inflight.len(), 1);
+        assert!(matches!(inflight.settle(Completion::last(new, 0)), Settled::Nothing));
+        assert_eq!(inflight.len(), 0);
+        let beyond = Token::new(1000, 1);
+        assert!(matches!(inflight.settle(Completion::last(beyond, 0)), Settled::Stray));
+    }
+}

@@ -8,6 +8,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
+use super::fork::Process;
 use super::{check, count};
 
 pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;
@@ -109,6 +110,7 @@ pub(crate) unsafe fn enter(
 pub(crate) struct RegisteredRing {
     ring: RawFd,
     index: u32,
+    process: Process,
 }
 
 impl RegisteredRing {
@@ -116,7 +118,7 @@ impl RegisteredRing {
     pub(crate) fn new(ring: RawFd) -> io::Result<Self> {
         let mut update = RingFdUpdate { offset: u32::MAX, resv: 0, data: ring as u64 };
         match register_ring(ring, REGISTER_RING_FDS, &mut update)? {
-            1 => Ok(Self { ring, index: update.offset }),
+            1 => Ok(Self { ring, index: update.offset, process: Process::current() }),
             _ => Err(io::Error::other("the ring's descriptor was not registered")),
         }
     }
@@ -129,6 +131,10 @@ impl RegisteredRing {
 
 impl Drop for RegisteredRing {
     fn drop(&mut self) {
+        if self.process.is_foreign() {
+            // A forked child inherits no registration: under this index it may have one of its own.
+            return;
+        }
         let mut update = RingFdUpdate { offset: self.index, resv: 0, data: 0 };
         // It fails only on another thread, and a runtime does not leave its own.
         let _ = register_ring(self.ring, UNREGISTER_RING_FDS, &mut update);

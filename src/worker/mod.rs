@@ -133,7 +133,11 @@ impl Shared {
                 drop(state);
                 // The panic hook has told the world; whoever waits for the answer sees the closure
                 // dropped.
-                let _ = catch_unwind(AssertUnwindSafe(job));
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
+                    // Its drop may panic as well, and must not end a thread that is counted.
+                    let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+                    dropped.unwrap_or_else(std::mem::forget);
+                }
                 state = self.lock();
                 continue;
             }
@@ -260,6 +264,19 @@ mod tests {
         assert!(rx.recv_timeout(SOON).is_err(), "the closure is dropped");
         assert_eq!(number(&workers, 3).1.recv_timeout(SOON), Ok(3));
         assert_eq!(workers.shared.lock().threads, 1);
+    }
+
+    #[test]
+    fn a_payload_whose_drop_panics_costs_no_thread() {
+        struct Twice;
+        impl Drop for Twice {
+            fn drop(&mut self) {
+                std::panic::resume_unwind(Box::new("quiet, on purpose"));
+            }
+        }
+        let workers = Workers::new(1, "test");
+        workers.submit(Box::new(|| std::panic::resume_unwind(Box::new(Twice)))).unwrap();
+        assert_eq!(number(&workers, 3).1.recv_timeout(SOON), Ok(3));
     }
 
     #[test]

@@ -126,3 +126,48 @@ fn an_idle_driver_sleeps() {
         rig.close(listener);
     });
 }
+
+#[test]
+fn no_wait_sleeps_over_what_found_the_queue_full() {
+    each(|rig| {
+        let (fd, _peer) = pair();
+        let poll = Request::Poll { fd, events: libc::POLLIN as u32 };
+        let tokens: Vec<_> = (0..600).map(|_| rig.submit(poll)).collect();
+        // Behind more than a submission queue of those that wait.
+        assert_eq!(rig.result(Request::Nop), 0);
+        for &token in &tokens {
+            rig.driver.cancel(token);
+        }
+        for token in tokens {
+            assert_eq!(rig.end(token), -libc::ECANCELED);
+        }
+        rig.close(fd);
+    });
+}
+
+#[test]
+fn the_bell_still_rings_after_more_completions_than_the_queue_holds() {
+    each(|rig| {
+        rig.rest();
+        let bell = rig.driver.bell();
+        let tokens: Vec<_> = (0..8000).map(|_| rig.submit(Request::Nop)).collect();
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stopped = stop.clone();
+        let ringer = thread::spawn(move || {
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                bell.ring();
+            }
+        });
+        for token in tokens {
+            assert_eq!(rig.end(token), 0);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        ringer.join().unwrap();
+        rig.rest();
+        for _ in 0..3 {
+            rig.driver.bell().ring();
+            let until = Until::Instant(rig.driver.now() + STUCK);
+            assert!(took(|| rig.turn(until)) < STUCK, "deaf");
+        }
+    });
+}

@@ -208,6 +208,10 @@ impl Epoll {
                 debug_assert!(false, "descriptor {fd} is closed while slot {slot} waits on it");
                 out.last(self.slots.remove(slot).token, -libc::ECANCELED);
             }
+            if interest.read.carried || interest.write.carried {
+                // The number may come back within this wait, and its line be carried in its own right.
+                self.carried.retain(|&(carried, _)| carried != fd);
+            }
             if interest.registration == Registration::Made {
                 // A duplicate may keep the file open, and then close(2) would not unregister it. It
                 // fails only if somebody closed the descriptor behind our back.

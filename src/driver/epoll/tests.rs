@@ -135,6 +135,16 @@ fn a_carried_line_whose_request_was_cancelled_is_forgotten() {
 }
 
 #[test]
+fn a_carried_line_goes_with_its_descriptor() {
+    let mut driver = driver();
+    let pool = Pool::new(128, 1024, 1 << 20).unwrap();
+    let (fd, _peer) = flooded(&mut driver, &pool, 3 * SHARE as usize);
+    driver.wait(Until::Event, &pool, &mut Vec::new()).unwrap();
+    close(&mut driver, &pool, fd);
+    assert!(driver.carried.is_empty(), "it is there for whoever gets the number next");
+}
+
+#[test]
 fn an_empty_pool_is_no_error_before_bytes_have_come() {
     let mut driver = driver();
     let pool = Pool::new(1, 1024, 1 << 20).unwrap();
@@ -163,4 +173,32 @@ fn a_closed_descriptor_whose_file_lives_on_wakes_nobody() {
     let shown = driver.epoll.wait(&mut driver.events, Some(Duration::ZERO)).unwrap();
     assert_eq!(shown, 0, "the registration outlived its descriptor");
     close(&mut driver, &pool, kept);
+}
+
+#[test]
+fn a_request_that_a_worker_has_begun_ends_once_and_with_its_own_result() {
+    let mut driver = driver();
+    let pool = Pool::new(4, 1024, 1 << 20).unwrap();
+    let path = std::env::temp_dir().join(format!("ringloop-fifo-{}", std::process::id()));
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    let token = Token::new(0, 1);
+    let mut done = Vec::new();
+    // It waits for a writer.
+    driver.submit(token, Request::Open { path: name.as_ptr(), flags: libc::O_RDONLY, mode: 0 });
+    driver.wait(Until::Now, &pool, &mut done).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    driver.cancel(token);
+    let soon = driver.now() + Duration::from_millis(20);
+    driver.wait(Until::Instant(soon), &pool, &mut done).unwrap();
+    assert!(done.is_empty(), "the worker still reads the path: {done:?}");
+    let _writer = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    while done.is_empty() {
+        driver.wait(Until::Event, &pool, &mut done).unwrap();
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!((done.len(), done[0].token), (1, token));
+    let fd = done[0].result;
+    assert!(fd >= 0, "{fd}");
+    close(&mut driver, &pool, fd);
 }

@@ -145,7 +145,8 @@ impl Uring {
             Caps { totals: false, .. } => ", without receive totals (before Linux 6.17)",
             Caps::ALL => "",
         };
-        Ok((this, format!("io_uring with {rung}{lacks}")))
+        let shrunk = setup::shrunk(this.ring.params());
+        Ok((this, format!("io_uring with {rung}{lacks}{shrunk}")))
     }
 
     /// Whether `Recv::total` is obeyed; else a paused socket must receive one-shot.

@@ -140,6 +140,15 @@ pub(super) fn ring() -> Result<(IoUring, &'static str), Refused> {
     Err(Refused::io(error))
 }
 
+/// What the sentence about a ring says of queues that had to be smaller than they should be.
+pub(super) fn shrunk(p: &Parameters) -> String {
+    let (sq, cq) = (p.sq_entries(), p.cq_entries());
+    if sq >= SQ_ENTRIES && cq >= CQ_ENTRIES {
+        return String::new();
+    }
+    format!(", its queues cut to {sq} and {cq} entries (RLIMIT_MEMLOCK, 'ulimit -l', is low)")
+}
+
 /// The required features that the kernel did not announce.
 fn missing(p: &Parameters) -> Vec<&'static str> {
     let features = [
@@ -187,5 +196,18 @@ impl Rung {
             builder.setup_no_sqarray();
         }
         builder.build(sq)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_that_had_to_shrink_says_so() {
+        let Ok(small) = PLAIN.build_sized(SQ_LEAST, CQ_LEAST) else { return };
+        assert!(shrunk(small.params()).contains("cut to 32 and 64 entries"));
+        let Ok(full) = PLAIN.build_sized(SQ_ENTRIES, CQ_ENTRIES) else { return };
+        assert_eq!(shrunk(full.params()), "");
     }
 }
