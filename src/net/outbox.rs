@@ -19,7 +19,7 @@ use crate::op::{Request, Token};
 /// Bytes that the outbox takes ahead of the kernel.
 pub(super) const HIGH: usize = 64 * 1024;
 
-/// Bytes of one piece in one send, at most; the rest follows.
+/// Bytes of one send, at most: a completion counts them in an `i32`. The rest follows.
 const LONGEST: usize = 1 << 30;
 
 /// Something to send.
@@ -141,7 +141,13 @@ impl Outbox {
             return Request::Send { fd, ptr: piece.as_ptr(), len };
         }
         let mut message = spares.message();
-        let header = message.gather(self.pieces.iter().take(PIECES).map(Piece::bytes));
+        let mut left = LONGEST;
+        let pieces = self.pieces.iter().take(PIECES).map(|piece| {
+            let bytes = &piece.bytes()[..piece.bytes().len().min(left)];
+            left -= bytes.len();
+            bytes
+        });
+        let header = message.gather(pieces.take_while(|bytes| !bytes.is_empty()));
         self.message = Some(message);
         Request::SendMsg { fd, message: header }
     }
@@ -261,6 +267,22 @@ mod tests {
         assert!(outbox.is_empty());
         let error = outbox.check().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT), "the first error stays");
+    }
+
+    #[test]
+    fn one_send_carries_no_more_than_a_completion_can_count() {
+        let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
+        let mut outbox = Outbox::new();
+        outbox.push_copy(b"abc", &spares);
+        // Zeroed memory that is never touched takes none.
+        outbox.push(Piece::Bytes(Bytes::from(vec![0; LONGEST])), &pool);
+        outbox.push_copy(b"de", &spares);
+        outbox.request(3, &spares);
+        let message = outbox.message.as_ref().unwrap();
+        assert_eq!(message.lengths(), [3, LONGEST - 3]);
+        outbox.sent(SENDING);
+        outbox.settle(LONGEST as i32, &spares);
+        assert_eq!(bytes(&outbox), b"\0\0\0de");
     }
 
     #[test]
