@@ -1,8 +1,9 @@
 //! Accepting: a multishot accept that fills an inbox of connections.
 //!
 //! The first `accept` arms it and it stays armed (`uring-sys-notes/multishot-accept.md`). When the
-//! inbox is full it is cancelled, and the rest stays in the kernel's backlog. Short of descriptors it backs off by the clock: the kernel
-//! says EMFILE at once and again, whether or not anybody dials (`uring-sys-notes/accept-emfile.md`).
+//! inbox is full it is cancelled, and the rest stays in the kernel's backlog. Short of descriptors it
+//! backs off by the clock: the kernel says EMFILE at once and again, whether or not anybody dials
+//! (`uring-sys-notes/accept-emfile.md`).
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! At most one send is in flight (`uring-sys-notes/send.md`); what is written meanwhile gathers behind
-//! it and leaves with the next. In-flight bytes stay in `pieces` until the kernel says how many have gone: a piece's memory
-//! has a fixed address, and appending to a block does not touch the bytes in flight.
+//! it and leaves with the next. In-flight bytes stay in `pieces` until the kernel says how many have
+//! gone: a piece's memory has a fixed address, and appending to a block does not touch the bytes in
+//! flight.
 
 use std::io;
 use std::task::Waker;

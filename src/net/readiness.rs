@@ -44,11 +44,12 @@ impl Readiness {
         Ok(Self { fd: Rc::new(Fd::new(copy, core)) })
     }
 
-    /// Waits until it can be read: there are bytes, the end, or an error.
+    /// Waits until it can be read: there are bytes, the end, or an error. A regular file always can,
+    /// as for `poll(2)`.
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` for a regular file, which is not waited for.
+    /// `NotConnected` once the runtime has ended.
     ///
     /// # Cancel safety
     ///

@@ -25,6 +25,8 @@ pub(super) struct Socket {
     pub(super) after_flush: Cell<AfterFlush>,
     /// Set while a dropped writer's bytes are on their way: the bound of their time.
     pub(super) lingering: Cell<Option<TimerKey>>,
+    /// Set while `SO_LINGER` would let `close(2)` wait, and with it the loop.
+    pub(super) close_waits: Cell<bool>,
 }
 
 /// What happens once a dropped writer's bytes have left.
@@ -44,6 +46,7 @@ impl Socket {
             read_closed: Cell::new(false),
             after_flush: Cell::new(AfterFlush::Nothing),
             lingering: Cell::new(None),
+            close_waits: Cell::new(false),
         })
     }
 
@@ -80,6 +83,7 @@ impl Socket {
     /// What was written has been discarded: the peer must not take it for a whole, so the close is a
     /// reset, and no end comes before it.
     pub(super) fn cut_off(&self) {
+        self.close_waits.set(false);
         let reset = super::options::linger(libc::linger { l_onoff: 1, l_linger: 0 });
         let _ = super::options::set(self.core(), self.fd.raw(), reset);
         self.after_flush.set(AfterFlush::Nothing);
@@ -98,6 +102,11 @@ impl Socket {
     /// The stream is gone: what it had taken is sent in the background.
     pub(super) fn close(self: &Rc<Self>) {
         self.close_read();
+        if self.close_waits.get() {
+            // The kernel sends what it has in the background instead.
+            let off = super::options::linger(libc::linger { l_onoff: 0, l_linger: 0 });
+            let _ = super::options::set(self.core(), self.fd.raw(), off);
+        }
         if !self.outbox.borrow().is_empty() {
             self.linger();
         }

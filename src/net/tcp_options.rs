@@ -67,8 +67,9 @@ impl TcpStream {
         Ok((on != 0).then(|| Duration::from_secs(seconds.max(0) as u64)))
     }
 
-    /// Sets `SO_LINGER`, in whole seconds: zero makes the close a reset. The kernel's own waiting on
-    /// close is not wanted in an event loop; the stream flushes in the background without it.
+    /// Sets `SO_LINGER`, in whole seconds: zero makes the close a reset. A longer time is for whoever
+    /// gets the stream by [`into_std`](Self::into_std): ringloop's own close never waits, for the loop
+    /// would stand still; the stream flushes in the background without it.
     ///
     /// # Errors
     ///
@@ -79,7 +80,9 @@ impl TcpStream {
             false => options::seconds(linger),
         });
         let linger = libc::linger { l_onoff: i32::from(linger.is_some()), l_linger: seconds };
-        self.set(options::linger(linger))
+        self.set(options::linger(linger))?;
+        self.socket().close_waits.set(seconds > 0);
+        Ok(())
     }
 
     /// The time to live of outgoing packets.

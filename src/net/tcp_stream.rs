@@ -92,7 +92,10 @@ impl TcpStream {
         let core = current()?;
         let fd = Fd::new(file::into_raw(stream.into()), core);
         fd.core().call(Call::SetNonblocking { fd: fd.raw(), on: true })?;
-        Ok(Self::new(Socket::new(fd)))
+        let stream = Self::new(Socket::new(fd));
+        let waits = stream.linger()?.is_some_and(|linger| !linger.is_zero());
+        stream.socket().close_waits.set(waits);
+        Ok(stream)
     }
 
     /// Gives the connection back to std, in blocking mode, with the bytes that had arrived and were
@@ -114,6 +117,8 @@ impl TcpStream {
         let copy = fd.core().call(Call::Duplicate { fd: fd.raw() })?;
         let stream = std::net::TcpStream::from(file::own(copy));
         fd.core().call(Call::SetNonblocking { fd: copy, on: false })?;
+        // The option goes along with it, and this close is not the last.
+        self.socket().close_waits.set(false);
         Ok((stream, Bytes::from(parked)))
     }
 

@@ -13,6 +13,7 @@ mod files;
 mod idle;
 mod interval;
 mod panics;
+mod readiness;
 mod remote;
 mod smoke;
 mod syscalls;

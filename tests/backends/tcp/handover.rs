@@ -171,6 +171,28 @@ fn options_that_are_set_are_read_back() {
 }
 
 #[test]
+fn a_linger_does_not_stop_the_loop_when_the_stream_is_dropped() {
+    run_on_each(|| async {
+        let limit = Duration::from_secs(20);
+        let (ours, mut theirs) = with_std().await;
+        ours.set_linger(Some(limit)).unwrap();
+        // It goes along to std and comes back.
+        let (ours, _) = ours.into_std().await.unwrap();
+        let mut ours = TcpStream::from_std(ours).unwrap();
+        assert_eq!(ours.linger().unwrap(), Some(limit));
+        // All of it is the kernel's, and the peer has not read: a close would wait.
+        ours.write_all(pattern(0, 1 << 20)).await.unwrap();
+        ours.flush().await.unwrap();
+        let start = std::time::Instant::now();
+        drop(ours);
+        turns(100).await;
+        assert!(start.elapsed() < limit / 2, "the loop stood still for {:?}", start.elapsed());
+        let peer = std::thread::spawn(move || drain_pattern(&mut theirs).unwrap());
+        assert_eq!(join(peer).await, 1 << 20);
+    });
+}
+
+#[test]
 fn a_linger_of_zero_makes_the_close_a_reset() {
     run_on_each(|| async {
         let (ours, mut theirs) = with_std().await;
