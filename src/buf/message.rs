@@ -27,12 +27,6 @@ impl Message {
         self.header.msg_iovlen = count;
         &raw const self.header
     }
-
-    /// How many bytes each piece has.
-    #[cfg(test)]
-    pub(crate) fn lengths(&self) -> Vec<usize> {
-        self.vector[..self.header.msg_iovlen].iter().map(|piece| piece.iov_len).collect()
-    }
 }
 
 impl Default for Message {
