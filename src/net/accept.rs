@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::waiters::Waiters;
 use crate::op::{Call, Completion, Request, Token};
-use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes, ended};
+use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes};
 use crate::task::{poll_proceed, spend};
 
 /// How long accepting pauses when descriptors or memory are short: at first, and at most.
@@ -149,6 +149,17 @@ impl Acceptor {
         }
     }
 
+    /// Whether there may be a connection to wait for.
+    fn may_wait(&self, state: &State) -> io::Result<()> {
+        if let Some(errno) = state.error {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        if state.closing && state.fd.is_none() {
+            return Err(closed());
+        }
+        self.core.may_wait()
+    }
+
     /// Tries again by the clock.
     fn pause(self: &Rc<Self>, state: &mut State) {
         state.accept = Accepting::Pausing;
@@ -158,9 +169,10 @@ impl Acceptor {
     }
 }
 
-/// Whether descriptors or memory are short: it says so at once and again, whoever dials.
+/// Whether descriptors or memory are short, or a firewall forbids: it says so at once and again,
+/// whoever dials.
 fn is_shortage(errno: i32) -> bool {
-    matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EPERM)
 }
 
 impl Sink for Acceptor {
@@ -187,8 +199,7 @@ impl Sink for Acceptor {
                 | libc::ECONNABORTED
                 | libc::EINTR
                 | libc::EAGAIN
-                | libc::EPROTO
-                | libc::EPERM => {}
+                | libc::EPROTO => {}
                 errno if is_shortage(errno) => self.pause(&mut state),
                 errno => {
                     state.error.get_or_insert(errno);
@@ -243,18 +254,18 @@ impl Future for Accept<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Fd>> {
         ready!(poll_proceed(cx));
         let acceptor = self.acceptor;
+        // Before the borrow: cloning a waker is user code.
+        let waker = cx.waker().clone();
         let mut state = acceptor.state.borrow_mut();
         let result = match state.parked.pop_front() {
             Some(fd) => Ok(fd),
-            None => match state.error {
-                Some(errno) => Err(io::Error::from_raw_os_error(errno)),
-                None if acceptor.core.has_ended() => Err(ended()),
-                None if state.closing && state.fd.is_none() => Err(closed()),
-                None => {
+            None => match acceptor.may_wait(&state) {
+                Err(error) => Err(error),
+                Ok(()) => {
                     if state.accept == Accepting::Idle && !state.closing {
                         acceptor.arm(&mut state)?;
                     }
-                    let old = state.waiters.wait(&mut self.ticket, cx.waker());
+                    let old = state.waiters.wait(&mut self.ticket, waker);
                     drop(state);
                     drop(old);
                     return Poll::Pending;

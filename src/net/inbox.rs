@@ -5,7 +5,7 @@
 //!   Idle ──────────► Armed(token) ───────────────► Idle
 //!     ▲                  │ cancel (paused, closing)   │ ENOBUFS
 //!     │                  ▼                            ▼
-//!     └──── !F_MORE ── Ending                     Starved ──rearm──► Idle
+//!     └──── !F_MORE ── Ending(token)              Starved ──rearm──► Idle
 //! ```
 //!
 //! Flow control: a multishot receive is armed for a total of [`TOTAL`] bytes and ends by itself;
@@ -37,7 +37,7 @@ pub(super) enum Receive {
     /// A receive is in flight; with a block where it goes to the heap.
     Armed(Token, Option<Block>),
     /// As Armed, and asked to end.
-    Ending(Option<Block>),
+    Ending(Token, Option<Block>),
     /// Found no buffer; stands in the core's queue.
     Starved,
 }

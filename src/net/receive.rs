@@ -9,7 +9,7 @@ use super::inbox::{End, Inbox, Receive, TOTAL};
 use super::socket::{RECEIVE, Socket};
 use crate::buf::{Block, Lease};
 use crate::op::{Completion, Into, Request};
-use crate::runtime::{Waiting, Wakes, ended};
+use crate::runtime::{Waiting, Wakes};
 use crate::task::{poll_proceed, spend};
 
 /// A receive into the heap, where the ring has no buffer to give.
@@ -37,19 +37,23 @@ impl Socket {
             spend();
             return Poll::Ready(end.map(|()| None));
         }
-        if self.core().has_ended() {
-            return Poll::Ready(Err(ended()));
-        }
+        self.core().may_wait()?;
         if inbox.wants_more() {
             self.arm(&mut inbox)?;
         }
-        let old = match &inbox.reader {
-            Some(old) if old.will_wake(cx.waker()) => None,
-            _ => inbox.reader.replace(cx.waker().clone()),
-        };
+        let known = inbox.reader.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
         drop(inbox);
-        drop(old);
+        if !known {
+            self.park_reader(cx);
+        }
         Poll::Pending
+    }
+
+    /// Keeps the waker of whoever waits for bytes. Its clone and the old one's drop are user code.
+    fn park_reader(&self, cx: &Context<'_>) {
+        let new = cx.waker().clone();
+        let old = self.inbox.borrow_mut().reader.replace(new);
+        drop(old);
     }
 
     pub(super) async fn read(self: &Rc<Self>, into: &mut [u8]) -> io::Result<usize> {
@@ -101,7 +105,7 @@ impl Socket {
     pub(super) fn disarm(&self, inbox: &mut Inbox) {
         if let Receive::Armed(token, block) = &mut inbox.receive {
             let (token, block) = (*token, block.take());
-            inbox.receive = Receive::Ending(block);
+            inbox.receive = Receive::Ending(token, block);
             self.core().cancel(token);
         }
     }
@@ -109,8 +113,12 @@ impl Socket {
     pub(super) fn settle_receive(self: &Rc<Self>, completion: Completion, wakes: &mut Wakes) {
         let mut inbox = self.inbox.borrow_mut();
         let last = !completion.flags.more();
-        let ending = matches!(inbox.receive, Receive::Ending(_));
+        let ending = matches!(inbox.receive, Receive::Ending(..));
         let lease = self.received(&mut inbox, completion);
+        if let (Receive::Ending(token, _), false) = (&inbox.receive, last) {
+            // On a busy socket a cancel may miss a multishot (`uring-sys-notes/multishot-receive.md`).
+            self.core().cancel(*token);
+        }
         let mut starved = false;
         if last {
             inbox.receive = Receive::Idle;
@@ -141,7 +149,7 @@ impl Socket {
         } else if inbox.parked() > TOTAL as usize && !self.core().totals() && !last {
             inbox.one_shot = true;
             self.disarm(&mut inbox);
-        } else if inbox.is_crowded() && !last {
+        } else if !last && (inbox.is_crowded() || self.core().pool().over_budget()) {
             self.disarm(&mut inbox);
         }
         let idle = matches!(inbox.receive, Receive::Idle);
@@ -172,7 +180,7 @@ impl Socket {
             return if completion.result < 0 { None } else { pool.lease(id, len) };
         }
         let block = match &mut inbox.receive {
-            Receive::Armed(_, block) | Receive::Ending(block) => block.take(),
+            Receive::Armed(_, block) | Receive::Ending(_, block) => block.take(),
             _ => None,
         };
         let block = block.filter(|_| len > 0)?;
@@ -202,12 +210,9 @@ impl Socket {
                 self.read_closed.set(true);
                 return Poll::Ready(Ok(inbox.drain()));
             }
-            if self.core().has_ended() {
-                return Poll::Ready(Err(ended()));
-            }
-            let old = inbox.reader.replace(cx.waker().clone());
+            self.core().may_wait()?;
             drop(inbox);
-            drop(old);
+            self.park_reader(cx);
             Poll::Pending
         })
         .await

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use super::outbox::{Outbox, Piece};
 use super::socket::{AfterFlush, SEND, Socket};
 use crate::op::{Call, Completion};
-use crate::runtime::{Waiting, Wakes, ended};
+use crate::runtime::{Waiting, Wakes};
 use crate::task::{poll_proceed, spend};
 
 impl Socket {
@@ -22,11 +22,9 @@ impl Socket {
         ready!(poll_proceed(cx));
         let mut outbox = self.outbox.borrow_mut();
         outbox.check()?;
-        if self.core().has_ended() {
-            return Poll::Ready(Err(ended()));
-        }
+        self.core().may_wait()?;
         if outbox.room() == 0 {
-            return park_writer(outbox, cx);
+            return self.park_writer(outbox, cx);
         }
         let was_empty = outbox.is_empty();
         let put = put(&mut outbox);
@@ -106,12 +104,22 @@ impl Socket {
                 spend();
                 return Poll::Ready(outbox.check());
             }
-            if self.core().has_ended() {
-                return Poll::Ready(Err(ended()));
-            }
-            park_writer(outbox, cx)
+            self.core().may_wait()?;
+            self.park_writer(outbox, cx)
         })
         .await
+    }
+
+    /// Keeps the waker of whoever waits for the outbox. Its clone and the old one's drop are user code.
+    fn park_writer<T>(&self, outbox: RefMut<'_, Outbox>, cx: &Context<'_>) -> Poll<T> {
+        let known = outbox.writer.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
+        drop(outbox);
+        if !known {
+            let new = cx.waker().clone();
+            let old = self.outbox.borrow_mut().writer.replace(new);
+            drop(old);
+        }
+        Poll::Pending
     }
 
     /// Sends the next bytes, if there are any and nothing is in flight.
@@ -140,6 +148,10 @@ impl Socket {
         let core = self.core();
         let mut outbox = self.outbox.borrow_mut();
         outbox.settle(completion.result, core.spares());
+        if matches!(-completion.result, libc::ENOMEM | libc::ENOBUFS) {
+            // The connection stands, and a part must not look like the whole.
+            self.cut_off();
+        }
         if outbox.has_failed() {
             outbox.fail(libc::EIO, core.spares());
         }
@@ -182,15 +194,4 @@ impl Socket {
             core.cancel(sending);
         }
     }
-}
-
-/// Keeps the waker of whoever waits for the outbox.
-fn park_writer<T>(mut outbox: RefMut<'_, Outbox>, cx: &Context<'_>) -> Poll<T> {
-    let old = match &outbox.writer {
-        Some(old) if old.will_wake(cx.waker()) => None,
-        _ => outbox.writer.replace(cx.waker().clone()),
-    };
-    drop(outbox);
-    drop(old);
-    Poll::Pending
 }

@@ -14,15 +14,14 @@ pub(super) struct Waiters {
 impl Waiters {
     /// Queues the waiter of `ticket`, giving it one if it has none or lost its place; else renews its
     /// waker. Returns the old waker, for the caller to drop when nothing is borrowed.
-    pub(super) fn wait(&mut self, ticket: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
+    pub(super) fn wait(&mut self, ticket: &mut Option<u64>, waker: Waker) -> Option<Waker> {
         let place = ticket.and_then(|t| self.queue.iter_mut().find(|(place, _)| *place == t));
         if let Some((_, old)) = place {
-            let new = !old.will_wake(waker);
-            return new.then(|| std::mem::replace(old, waker.clone()));
+            return Some(std::mem::replace(old, waker));
         }
         self.next += 1;
         *ticket = Some(self.next);
-        self.queue.push_back((self.next, waker.clone()));
+        self.queue.push_back((self.next, waker));
         None
     }
 

@@ -147,11 +147,15 @@ impl Builder {
                 "Builder::buffers: the size must be from 256 bytes to 1 MiB, not {size}"
             )));
         }
+        let mut workers = Workers::new(self.blocking_threads, "ringloop-worker");
         if let Some(cpu) = self.cpu {
+            // What blocks must not block the one CPU: its threads go where this one could.
+            let allowed = sys::affinity::Allowed::current()?;
+            workers = workers.prepared_by(move || allowed.allow());
             sys::affinity::pin(cpu)?;
         }
+        let workers = Arc::new(workers);
         let pool = Pool::new(count, size, self.buffer_budget)?;
-        let workers = Arc::new(Workers::new(self.blocking_threads, "ringloop-worker"));
         let choice = self.backend.or_environment()?;
         let (driver, info) = Backend::open(choice, &pool, workers.clone())?;
         let tasks = Rc::new(Tasks::new(driver.bell())?);

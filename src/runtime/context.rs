@@ -62,3 +62,10 @@ pub(crate) fn current() -> io::Result<Rc<Core>> {
         )
     })
 }
+
+/// Whether `core` is the one that runs on this thread.
+pub(super) fn is_current(core: &Core) -> bool {
+    CURRENT.with_borrow(|current| {
+        current.as_ref().is_some_and(|running| std::ptr::eq(Rc::as_ptr(running), core))
+    })
+}

@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::context::is_current;
 use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
 use super::metrics::Counters;
 use super::sink::{Sink, Wakes};
@@ -16,7 +17,7 @@ use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::fork::Process;
 use crate::sys::sync::Arc;
-use crate::task::Tasks;
+use crate::task::{Tasks, quietly};
 use crate::worker::Workers;
 
 /// Everything one runtime owns. Sockets, timers and futures hold it; it outlives the runtime as an
@@ -153,12 +154,14 @@ impl Core {
     ///
     /// The runtime has ended.
     pub(super) fn take(&self, token: Token, waker: &Waker) -> io::Result<Option<Completion>> {
-        // Taken out of the borrow first: dropping the old waker is user code.
-        let taken = self.inflight.borrow_mut().take(token, waker);
+        // Outside of the borrow: cloning and dropping wakers is user code.
+        let mut waker = Some(waker.clone());
+        let taken = self.inflight.borrow_mut().take(token, &mut waker);
+        drop(waker);
         match taken {
             Taken::Done(completion) => Ok(Some(completion)),
-            Taken::Waits(_old) if !self.has_ended() => Ok(None),
-            Taken::Waits(_) | Taken::Lost => Err(ended()),
+            Taken::Waits => self.may_wait().map(|()| None),
+            Taken::Lost => Err(ended()),
         }
     }
 
@@ -226,14 +229,15 @@ impl Core {
 
     /// Changes whom a timer wakes. False: it has fired.
     pub(crate) fn update_timer(&self, key: Key, waker: &Waker) -> bool {
-        let old = match self.timers.borrow_mut().get_mut(key) {
+        match self.timers.borrow_mut().get_mut(key) {
             None => return false,
-            Some(Alarm::Wake(old)) if old.will_wake(waker) => None,
-            Some(alarm) => Some(std::mem::replace(alarm, Alarm::Wake(waker.clone()))),
-        };
-        // User code, with nothing borrowed.
-        drop(old);
-        true
+            Some(Alarm::Wake(old)) if old.will_wake(waker) => return true,
+            Some(_) => {}
+        }
+        // Outside of the borrow: cloning and dropping wakers is user code.
+        let new = Alarm::Wake(waker.clone());
+        let old = self.timers.borrow_mut().get_mut(key).map(|alarm| std::mem::replace(alarm, new));
+        old.is_some()
     }
 
     /// Forgets a timer.
@@ -264,6 +268,22 @@ impl Core {
     /// Whether nothing will ever come of it in this process.
     pub(crate) fn has_ended(&self) -> bool {
         self.is_closed() || self.is_foreign()
+    }
+
+    /// Whether a future may wait for something of this runtime here and now.
+    ///
+    /// # Errors
+    ///
+    /// It has ended, this process was forked from its own, or another one runs on this thread, or
+    /// none: then nothing would ever come.
+    pub(crate) fn may_wait(&self) -> io::Result<()> {
+        if self.is_foreign() {
+            return Err(forked());
+        }
+        if self.is_closed() {
+            return Err(ended());
+        }
+        if is_current(self) { Ok(()) } else { Err(elsewhere()) }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -338,8 +358,11 @@ impl Core {
         let timers = self.timers.replace(Timers::new(now));
         let driver = self.driver.borrow_mut().take();
         drop(driver);
-        // User code: wakers, owners of sent bytes. Nothing is borrowed.
-        drop(timers);
+        // User code: wakers, owners of sent bytes. Nothing is borrowed, and each by itself: two
+        // panics at once would abort.
+        for alarm in timers.into_values() {
+            quietly(|| drop(alarm));
+        }
         self.drop_discarded();
         leaked
     }
@@ -352,8 +375,16 @@ impl std::fmt::Debug for Core {
 }
 
 /// What everything answers that outlived its runtime.
-pub(crate) fn ended() -> io::Error {
+pub(super) fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the ringloop runtime of this object has ended")
+}
+
+fn elsewhere() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotConnected,
+        "this object belongs to a ringloop runtime that does not run here and now; \
+         use it within that one's block_on",
+    )
 }
 
 pub(super) fn forked() -> io::Error {

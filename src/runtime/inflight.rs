@@ -60,8 +60,8 @@ pub(super) enum Settled {
 /// What a future finds in its slot.
 pub(super) enum Taken {
     Done(Completion),
-    /// Nothing yet; the waker that stood there, if another one stands there now.
-    Waits(Option<Waker>),
+    /// Nothing yet.
+    Waits,
     /// The runtime ended while the kernel was still at it.
     Lost,
 }
@@ -120,8 +120,8 @@ impl InFlight {
         }
     }
 
-    /// The result for the future that waits; else its waker is kept.
-    pub(super) fn take(&mut self, token: Token, waker: &Waker) -> Taken {
+    /// The result for the future that waits; else `waker` is kept, and the old one left in its place.
+    pub(super) fn take(&mut self, token: Token, waker: &mut Option<Waker>) -> Taken {
         let Some(slot) = self.slot(token) else { return Taken::Lost };
         match &mut slot.state {
             State::Done(completion) => {
@@ -129,8 +129,10 @@ impl InFlight {
                 self.slots.remove(token.index() as usize);
                 Taken::Done(completion)
             }
-            State::Waiting(Some(old)) if old.will_wake(waker) => Taken::Waits(None),
-            State::Waiting(old) => Taken::Waits(old.replace(waker.clone())),
+            State::Waiting(old) => {
+                std::mem::swap(old, waker);
+                Taken::Waits
+            }
             _ => unreachable!("only a future's slot is taken"),
         }
     }
@@ -197,7 +199,7 @@ mod tests {
         let old = inflight.insert(Waiting::Future(waker.clone()));
         assert!(matches!(inflight.settle(Completion::last(old, 1)), Settled::Wake(_)));
         assert!(matches!(inflight.settle(Completion::last(old, 2)), Settled::Stray), "repeated");
-        assert!(matches!(inflight.take(old, waker), Taken::Done(Completion { result: 1, .. })));
+        assert!(matches!(inflight.take(old, &mut None), Taken::Done(Completion { result: 1, .. })));
         assert!(matches!(inflight.settle(Completion::last(old, 3)), Settled::Stray), "late");
         let new = inflight.insert(Waiting::Nobody);
         assert_eq!(new.index(), old.index());

@@ -28,7 +28,7 @@ mod submit;
 mod timers;
 mod turn;
 
-pub(crate) use self::core::{Core, ended};
+pub(crate) use self::core::Core;
 pub(crate) use context::current;
 pub(crate) use fd::Fd;
 pub(crate) use inflight::Waiting;

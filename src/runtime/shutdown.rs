@@ -34,7 +34,7 @@ pub(super) fn end(core: &Rc<Core>) {
     core.cancel_all();
     let deadline = deadline.max(core.now() + CANCEL);
     let waited = flushed.and_then(|()| turn_until(core, deadline, || core.in_flight() == 0));
-    core.tasks().refuse_mail();
+    core.tasks().move_out();
     let leaked = core.close();
     drop(entered);
     if std::env::var_os("RINGLOOP_DEBUG").is_some() {

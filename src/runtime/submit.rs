@@ -46,6 +46,7 @@ impl<O: Op> Future for Submit<O> {
         let this = &mut *self;
         match std::mem::replace(&mut this.state, State::Done) {
             State::New(mut op) => {
+                this.core.may_wait()?;
                 let waiting = Waiting::Future(cx.waker().clone());
                 let token = this.core.submit(op.request(), waiting)?;
                 this.state = State::InFlight(op, token);

@@ -7,6 +7,24 @@ use nix::unistd::Pid;
 
 use super::count;
 
+/// The CPUs that a thread was allowed, for its helpers to have them too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowed(CpuSet);
+
+impl Allowed {
+    /// Those of this thread.
+    pub(crate) fn current() -> io::Result<Self> {
+        count::one();
+        Ok(Self(sched_getaffinity(Pid::from_raw(0))?))
+    }
+
+    /// Allows them to this thread. What fails leaves it where it was.
+    pub(crate) fn allow(&self) {
+        count::one();
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.0);
+    }
+}
+
 /// Pins this thread to one CPU.
 ///
 /// # Errors

@@ -27,7 +27,10 @@ pub(crate) struct Tasks {
     polls: Cell<u64>,
     /// Set when the runtime ends: spawns are refused.
     closed: Cell<bool>,
-    tenancy: Tenancy,
+    home: HomeRef,
+    home_id: u16,
+    /// `None` once it has moved out: others may live there then.
+    tenancy: RefCell<Option<Tenancy>>,
 }
 
 struct Entry {
@@ -49,6 +52,7 @@ pub(crate) enum Ran {
 impl Tasks {
     /// An executor whose sleep `bell` ends.
     pub(crate) fn new(bell: Bell) -> io::Result<Self> {
+        let tenancy = Tenancy::new(bell)?;
         Ok(Self {
             slab: RefCell::default(),
             ready: RefCell::default(),
@@ -56,7 +60,9 @@ impl Tasks {
             next_id: Cell::new(1),
             polls: Cell::new(0),
             closed: Cell::new(false),
-            tenancy: Tenancy::new(bell)?,
+            home: tenancy.home,
+            home_id: tenancy.id,
+            tenancy: RefCell::new(Some(tenancy)),
         })
     }
 
@@ -81,7 +87,7 @@ impl Tasks {
         }
         let index = key as u32;
         self.home().mail().make_room(index);
-        let address = Address::new(self.tenancy.id, generation, index);
+        let address = Address::new(self.home_id, generation, index);
         let task = TaskCell::new(future, id, address, name, spawned_at);
         let entry = Entry { task: task.clone(), generation, queued: true };
         let inserted = self.slab.borrow_mut().insert(entry);
@@ -148,7 +154,7 @@ impl Tasks {
                     Some(entry) => entry.generation,
                     None => 0,
                 };
-                self.wake(Address::new(self.tenancy.id, generation, index));
+                self.wake(Address::new(self.home_id, generation, index));
             },
             |letter| letters.push(letter),
         );
@@ -169,7 +175,7 @@ impl Tasks {
             .borrow()
             .iter()
             .map(|(index, entry)| {
-                let address = Address::new(self.tenancy.id, entry.generation, index as u32);
+                let address = Address::new(self.home_id, entry.generation, index as u32);
                 (entry.task.id(), address)
             })
             .collect();
@@ -184,9 +190,11 @@ impl Tasks {
         self.ready.borrow_mut().clear();
     }
 
-    /// Refuses letters from now on, and drops those that nobody will read any more.
-    pub(crate) fn refuse_mail(&self) {
-        self.home().mail().close();
+    /// Leaves the home to whoever needs one next: letters are refused from now on, and those that
+    /// nobody will read any more are dropped.
+    pub(crate) fn move_out(&self) {
+        let tenancy = self.tenancy.take();
+        drop(tenancy);
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -208,19 +216,19 @@ impl Tasks {
     }
 
     pub(crate) fn home(&self) -> &'static Home {
-        self.tenancy.home.home()
+        self.home.home()
     }
 
     pub(crate) fn home_ref(&self) -> HomeRef {
-        self.tenancy.home
+        self.home
     }
 
     pub(super) fn home_id(&self) -> u16 {
-        self.tenancy.id
+        self.home_id
     }
 
     fn root(&self) -> Address {
-        Address::new(self.tenancy.id, 0, Address::ROOT)
+        Address::new(self.home_id, 0, Address::ROOT)
     }
 
     fn take_turn(&self, address: Address) -> Option<Rc<dyn Run>> {

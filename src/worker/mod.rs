@@ -37,6 +37,8 @@ struct Shared {
     work: Condvar,
     max_threads: usize,
     idle_for: Duration,
+    /// What each thread does first.
+    prepare: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 struct State {
@@ -63,8 +65,17 @@ impl Workers {
             work: Condvar::new(),
             max_threads: max_threads.max(1),
             idle_for,
+            prepare: None,
         };
         Self { shared: Arc::new(shared), name: name.to_owned() }
+    }
+
+    /// Has each thread call `prepare` before its first job. Before the first submit.
+    pub(crate) fn prepared_by(mut self, prepare: impl Fn() + Send + Sync + 'static) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.prepare = Some(Box::new(prepare));
+        }
+        self
     }
 
     /// Queues `job`.
@@ -127,6 +138,9 @@ impl fmt::Debug for Workers {
 impl Shared {
     /// The life of one thread.
     fn run(&self) {
+        if let Some(prepare) = &self.prepare {
+            prepare();
+        }
         let mut state = self.lock();
         loop {
             if let Some((_, job)) = state.queue.pop_front() {

@@ -7,6 +7,7 @@
 mod support;
 
 mod choose;
+mod elsewhere;
 mod ends;
 mod fairness;
 mod files;

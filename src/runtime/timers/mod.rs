@@ -164,6 +164,11 @@ impl<T> Timers<T> {
         Some(self.origin + Duration::from_nanos(self.buckets[place].earliest))
     }
 
+    /// What has not fired, in no order that matters.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
+        self.timers.into_iter().map(|(_, timer)| timer.value)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.timers.len()
     }

@@ -1,0 +1,52 @@
+//! What belongs to one runtime, used within another.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use ringloop::Builder;
+use ringloop::net::{TcpListener, TcpStream};
+
+use crate::support::{build, on_each_backend};
+
+/// A listener, and the two ends of one of its connections, of a runtime that stands still.
+async fn connected() -> (TcpListener, TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (theirs, _) = listener.accept().await.unwrap();
+    (listener, ours, theirs)
+}
+
+fn assert_elsewhere<T: std::fmt::Debug>(result: io::Result<T>) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected, "{error}");
+    assert!(error.to_string().contains("does not run here and now"), "{error}");
+}
+
+#[test]
+fn waiting_for_a_runtime_that_stands_still_is_an_error_and_not_a_hang() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let (listener, mut ours, mut theirs) = runtime.block_on(connected());
+        Builder::new().build().unwrap().block_on(async {
+            assert_elsewhere(ours.read(&mut [0; 8]).await);
+            assert_elsewhere(ours.write_all(b"x").await);
+            assert_elsewhere(listener.accept().await.map(drop));
+        });
+        // Nor under no runtime at all.
+        {
+            let mut buf = [0; 8];
+            let mut read = pin!(theirs.read(&mut buf));
+            match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(result) => assert_elsewhere(result),
+                Poll::Pending => panic!("it waits for nobody"),
+            }
+        }
+        // At home all is as it was.
+        runtime.block_on(async {
+            ours.write_all(b"hello").await.unwrap();
+            let chunk = theirs.read_chunk().await.unwrap().unwrap();
+            assert_eq!(&chunk[..], b"hello");
+        });
+    });
+}
