@@ -8,6 +8,7 @@ mod ends;
 mod files;
 mod order;
 mod pool;
+mod quiet;
 mod sleep;
 
 use std::collections::VecDeque;
@@ -232,7 +233,7 @@ fn stream(fd: RawFd, total: u32) -> Request {
 }
 
 fn send(fd: RawFd, bytes: &[u8]) -> Request {
-    Request::Send { fd, ptr: bytes.as_ptr(), len: bytes.len() as u32 }
+    Request::Send { fd, ptr: bytes.as_ptr(), len: bytes.len() as u32, quiet: false }
 }
 
 /// Bytes in which every position is recognizable.

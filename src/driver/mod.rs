@@ -40,7 +40,7 @@ pub use backend::{BackendChoice, BackendInfo, UnknownBackend};
 ///    belongs to the receiver of the completion, also when the request was cancelled.
 /// 7. `wait` first hands over everything queued, then sleeps until a completion, the bell, or
 ///    `until`, and appends what has come. It may return early with nothing. With
-///    [`Until::Now`] it does not sleep.
+///    [`Until::Now`] it does not sleep. The completion of a quiet send does not end a sleep.
 /// 8. The bell ends a `wait` that sleeps, and the next one if none does.
 /// 9. An idle driver sleeps: `wait(Until::Event)` costs no CPU time.
 /// 10. Dropping a driver closes its ring or its epoll; the caller has seen every terminal completion

@@ -141,7 +141,7 @@ impl Operation {
                 // SAFETY: the request's memory, writable for `len` bytes until it is done.
                 attempt(retry(|| unsafe { socket::recv(fd, ptr, len as usize) }))
             }
-            Request::Send { fd, ptr, len } => {
+            Request::Send { fd, ptr, len, .. } => {
                 let left = (len - self.gone) as usize;
                 let ptr = ptr.wrapping_add(self.gone as usize);
                 // SAFETY: `gone` never exceeds `len`, so this is the rest of the request's memory,

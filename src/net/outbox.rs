@@ -134,12 +134,16 @@ impl Outbox {
         }
     }
 
-    /// The next send: of one piece, or gathered.
-    pub(super) fn request(&mut self, fd: i32, spares: &Spares) -> Request {
+    /// The next send: of one piece, or gathered. `quiet`: as far as the socket is concerned, nobody
+    /// waits for its end.
+    pub(super) fn request(&mut self, fd: i32, quiet: bool, spares: &Spares) -> Request {
         if self.pieces.len() == 1 {
-            let piece = self.pieces.front_mut().expect("there is one").bytes();
-            let len = piece.len().min(LONGEST) as u32;
-            return Request::Send { fd, ptr: piece.as_ptr(), len };
+            let piece = self.pieces.front_mut().expect("there is one");
+            // The owner of foreign bytes may wait for them to be dropped.
+            let quiet = quiet && self.writer.is_none() && !matches!(piece, Piece::Bytes(_));
+            let bytes = piece.bytes();
+            let len = bytes.len().min(LONGEST) as u32;
+            return Request::Send { fd, ptr: bytes.as_ptr(), len, quiet };
         }
         let mut message = spares.message();
         let header = message.gather(self.gathered());
@@ -238,7 +242,7 @@ mod tests {
         let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
         for n in 0..=10 {
             let mut outbox = filled(&spares, &pool);
-            outbox.request(3, &spares);
+            outbox.request(3, false, &spares);
             outbox.sent(SENDING);
             // What is written meanwhile comes behind.
             outbox.push_copy(b"kl", &spares);
@@ -253,7 +257,7 @@ mod tests {
     fn a_completion_of_more_than_there_was_empties_it_and_no_more() {
         let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
         let mut outbox = filled(&spares, &pool);
-        outbox.request(3, &spares);
+        outbox.request(3, false, &spares);
         outbox.sent(SENDING);
         outbox.settle(i32::MAX, &spares);
         assert!(outbox.is_empty() && !outbox.wants_flush());
@@ -264,7 +268,7 @@ mod tests {
     fn bytes_in_flight_stay_where_they_are_when_it_fails() {
         let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
         let mut outbox = filled(&spares, &pool);
-        outbox.request(3, &spares);
+        outbox.request(3, false, &spares);
         outbox.sent(SENDING);
         outbox.fail(libc::ETIMEDOUT, &spares);
         assert_eq!(bytes(&outbox), b"abcdefghij", "the kernel still reads them");
@@ -295,7 +299,7 @@ mod tests {
         let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
         for errno in [libc::EINTR, libc::EAGAIN] {
             let mut outbox = filled(&spares, &pool);
-            outbox.request(3, &spares);
+            outbox.request(3, false, &spares);
             outbox.sent(SENDING);
             outbox.settle(-errno, &spares);
             assert!(outbox.wants_flush() && outbox.check().is_ok());
@@ -308,7 +312,9 @@ mod tests {
         let spares = Spares::default();
         let mut outbox = Outbox::new();
         outbox.push_copy(b"abc", &spares);
-        let Request::Send { ptr, .. } = outbox.request(3, &spares) else { panic!("one piece") };
+        let Request::Send { ptr, .. } = outbox.request(3, false, &spares) else {
+            panic!("one piece")
+        };
         outbox.sent(SENDING);
         for _ in 0..3000 {
             outbox.push_copy(b"0123456789", &spares);

@@ -139,7 +139,9 @@ impl Sink for Socket {
 
     fn flush(self: Rc<Self>) {
         self.outbox.borrow_mut().dirty = false;
-        self.send();
+        // A close or a shutdown that follows the last byte must not wait for an unrelated event.
+        let open = !self.read_closed.get() && self.after_flush.get() == AfterFlush::Nothing;
+        self.send(open && self.core().may_be_quiet());
     }
 
     fn rearm(self: Rc<Self>) {

@@ -123,13 +123,14 @@ impl Socket {
     }
 
     /// Sends the next bytes, if there are any and nothing is in flight.
-    pub(super) fn send(self: &Rc<Self>) {
+    /// `quiet`: it may take until the next event that this is noticed.
+    pub(super) fn send(self: &Rc<Self>, quiet: bool) {
         let mut outbox = self.outbox.borrow_mut();
         if !outbox.wants_flush() {
             return;
         }
         let (core, fd) = (self.core(), self.fd.raw());
-        let request = outbox.request(fd, core.spares());
+        let request = outbox.request(fd, quiet, core.spares());
         match core.submit(request, Waiting::Sink(self.clone(), SEND)) {
             Ok(token) => outbox.sent(token),
             Err(error) => {
@@ -161,7 +162,7 @@ impl Socket {
         }
         drop(outbox);
         if !empty {
-            return self.send();
+            return self.send(false);
         }
         core.outbox_emptied();
         if completion.result == -libc::ECANCELED {

@@ -41,6 +41,8 @@ pub(crate) struct Core {
     stopped: Cell<bool>,
     /// Set near the end: what has not been submitted by then never is.
     closing: Cell<bool>,
+    /// Set by each turn: whether it belongs to the runtime's life and not to its end.
+    pub(super) may_be_quiet: Cell<bool>,
     pub(super) counters: Counters,
     limits: Limits,
     totals: bool,
@@ -97,6 +99,7 @@ impl Core {
             unsent: Cell::new(0),
             stopped: Cell::new(false),
             closing: Cell::new(false),
+            may_be_quiet: Cell::new(false),
             counters: Counters::new(),
             limits,
             scratch: RefCell::default(),
@@ -258,6 +261,11 @@ impl Core {
 
     pub(crate) fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Whether a send may end unnoticed until the next event: not while the end waits for it.
+    pub(crate) fn may_be_quiet(&self) -> bool {
+        self.may_be_quiet.get()
     }
 
     /// Whether a multishot receive ends by itself at its total.

@@ -26,6 +26,7 @@ impl Core {
         poll_root: impl FnMut(&mut Context<'_>) -> bool,
     ) -> io::Result<Ran> {
         self.counters.turn();
+        self.may_be_quiet.set(deadline.is_none());
         let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
         self.flush();
         self.rearm();

@@ -51,7 +51,7 @@ fn echo(multi: bool) -> u64 {
         let came = done.pop().unwrap();
         assert_eq!((came.token, came.result, came.flags.more()), (receive, 5, multi));
         let lease = pool.lease(came.flags.buffer().unwrap(), 5).unwrap();
-        driver.submit(send, Request::Send { fd, ptr: lease.as_ptr(), len: 5 });
+        driver.submit(send, Request::Send { fd, ptr: lease.as_ptr(), len: 5, quiet: false });
         if !multi {
             driver.submit(receive, recv);
         }

@@ -38,7 +38,7 @@ pub(super) fn entry(request: &Request, totals: bool) -> Entry {
             let entry = opcode::RecvMulti::new(types::Fd(fd), GROUP).build();
             if totals && total > 0 { with_optlen(entry, total) } else { entry }
         }
-        Request::Send { fd, ptr, len } => {
+        Request::Send { fd, ptr, len, .. } => {
             opcode::Send::new(types::Fd(fd), ptr, len).flags(SEND).build()
         }
         Request::SendMsg { fd, message } => {
@@ -66,6 +66,15 @@ pub(super) fn entry(request: &Request, totals: bool) -> Entry {
         }
         Request::Poll { fd, events } => opcode::PollAdd::new(types::Fd(fd), events).build(),
     }
+}
+
+/// A send that ends within the enter that hands it over and says so only if it did not send all:
+/// with `MSG_DONTWAIT` it never waits, so nothing of it is left when the enter returns.
+pub(super) fn quiet_send(fd: RawFd, ptr: *const u8, len: u32) -> Entry {
+    opcode::Send::new(types::Fd(fd), ptr, len)
+        .flags(SEND | libc::MSG_DONTWAIT)
+        .build()
+        .flags(io_uring::squeue::Flags::SKIP_SUCCESS)
 }
 
 /// Asks the request with this user data to end.

@@ -18,6 +18,7 @@ mod encode;
 mod own;
 mod probe;
 mod provided;
+mod quiet;
 mod setup;
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ use crate::sys::{Bell, uring};
 use emulate::Emulated;
 use own::OwnRing;
 use provided::Provided;
+use quiet::Quiet;
 pub(crate) use setup::Refused;
 
 /// The answers nobody waits for: cancels.
@@ -83,6 +85,7 @@ pub(crate) struct Uring {
     /// `None` on kernels without multishot receives, where those are emulated.
     provided: Option<Provided>,
     emulated: Emulated,
+    quiet: Quiet,
     caps: Caps,
     bell: Bell,
     bell_armed: bool,
@@ -126,6 +129,7 @@ impl Uring {
             overflow: VecDeque::new(),
             provided: None,
             emulated: Emulated::default(),
+            quiet: Quiet::new(ring.params().is_feature_skip_cqe_on_success()),
             caps: most,
             bell: Bell::new().map_err(Refused::io)?,
             bell_armed: false,
@@ -255,11 +259,12 @@ impl Uring {
                     // Before 5.13 a multishot poll is a bad argument.
                     self.bell_multi &= cqe.result() != -libc::EINVAL;
                 }
-                data => done.push(Completion {
-                    token: Token::from_user_data(data),
-                    result: known(cqe.result()),
-                    flags: Flags::from_cqe(cqe.flags()),
-                }),
+                data => {
+                    let token = Token::from_user_data(data);
+                    self.quiet.hear(token);
+                    let result = known(cqe.result());
+                    done.push(Completion { token, result, flags: Flags::from_cqe(cqe.flags()) });
+                }
             }
         }
         if rings > 0 && !self.bell_multi {
@@ -292,7 +297,13 @@ impl Driver for Uring {
             let fd = request.fd().expect("a receive and an accept have one");
             return self.push(encode::readable(fd, false).user_data(data));
         }
-        self.push(encode::entry(&request, self.caps.totals).user_data(token.user_data()));
+        let entry = match request {
+            Request::Send { fd, ptr, len, quiet: true } if self.quiet.admit(token, len) => {
+                encode::quiet_send(fd, ptr, len)
+            }
+            _ => encode::entry(&request, self.caps.totals),
+        };
+        self.push(entry.user_data(token.user_data()));
     }
 
     fn cancel(&mut self, token: Token) {
@@ -314,6 +325,12 @@ impl Driver for Uring {
             }
             passing(self.enter_once(0, 0, None))?;
             self.sweep(done);
+        }
+        let queue = self.ring.submission();
+        let all_in = queue.is_empty() && self.overflow.is_empty() && !queue.cq_overflow();
+        drop(queue);
+        if all_in {
+            self.quiet.answer(done);
         }
         for (fd, data) in self.emulated.pump(pool, done) {
             self.push(encode::readable(fd, false).user_data(data));
