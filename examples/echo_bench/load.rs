@@ -1,31 +1,35 @@
-//! The load: a task a connection, each keeping its messages in flight, every byte checked.
+//! The load: each connection keeps its messages in flight, every byte is checked.
 //!
 //! ```text
 //!   connect all ─► warm up ─► counters ─► measured window ─► counters ─► drain ─► FIN both ways
 //! ```
 //!
 //! The loop is closed: a new message leaves when an answer is complete. Latency is the time from
-//! handing a message to the stream until its last byte has come back and was checked.
+//! handing a message to the kernel until its last byte has come back and was checked.
+//!
+//! The client must be cheaper than the server, or it is the client that is measured: so it uses plain
+//! non-blocking sockets of std, which it asks in a circle without ever sleeping, where it has a CPU of
+//! its own.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::io;
-use std::pin::pin;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
-
-use ringloop::net::TcpStream;
 
 use crate::args;
 use crate::histogram::Histogram;
 use crate::interrupt::Interrupt;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Track};
 use crate::server::{Counters, CpuTime, Server};
 
 /// Not measured: caches, allocators and congestion windows settle.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(200);
+/// Bytes that are asked for at once.
+const BUFFER: usize = 256 << 10;
+/// How long a client that shares its CPU with the server lets it be.
+const PAUSE: Duration = Duration::from_micros(50);
 /// The longest silence before a round has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -73,41 +77,21 @@ pub(crate) async fn round(
         completed: Cell::new(0),
         latency: RefCell::new(Histogram::new()),
     });
-    let mut streams = Vec::with_capacity(cell.connections);
+    let mut connections = Vec::with_capacity(cell.connections);
     for number in 0..cell.connections {
-        let connected = TcpStream::connect(server.echo).await;
-        streams.push(connected.map_err(|error| about(number, &error))?);
+        connections.push(Connection::open(number, server).map_err(|e| about(number, &e))?);
     }
-    let connections: Vec<_> = streams
-        .into_iter()
-        .enumerate()
-        .map(|(number, stream)| {
-            let load = load.clone();
-            ringloop::spawn(async move {
-                load.drive(number, stream).await.map_err(|error| about(number, &error))
-            })
-        })
-        .collect();
-    if spin {
+    let driven = ringloop::spawn({
         let load = load.clone();
-        ringloop::spawn(async move {
-            while load.phase.get() != Phase::Drain {
-                ringloop::task::yield_now().await;
-            }
-        });
-    }
+        async move { load.drive(connections, spin).await }
+    });
 
     let measured = load.measure(server, window, interrupt).await;
     load.phase.set(Phase::Drain);
-    let drained = ringloop::time::timeout(PATIENCE, async {
-        for connection in connections {
-            connection.await??;
-        }
-        Ok::<_, io::Error>(())
-    });
-    drained.await.map_err(|_| {
+    let drained = ringloop::time::timeout(PATIENCE, driven).await;
+    drained.map_err(|_| {
         io::Error::other(format!("some answers were still missing after {} s", PATIENCE.as_secs()))
-    })??;
+    })???;
     measured
 }
 
@@ -162,50 +146,94 @@ impl Load {
         Ok(Mark { counters, cpu, completed, at })
     }
 
-    /// The life of a connection.
-    async fn drive(&self, number: usize, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let track = self.pattern.track(number);
-        let (mut reader, mut writer) = stream.split();
-        let in_flight = RefCell::new(VecDeque::with_capacity(self.cell.pipeline));
-        let (sent, size) = (Cell::new(0_u64), self.cell.size as u64);
+    /// Asks one connection after the other, until all have ended.
+    async fn drive(&self, mut connections: Vec<Connection>, spin: bool) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        while !connections.is_empty() {
+            let (mut progress, mut ended) = (false, false);
+            for connection in &mut connections {
+                progress |= self
+                    .step(connection, &mut buffer)
+                    .map_err(|error| about(connection.number, &error))?;
+                ended |= connection.ended;
+            }
+            if ended {
+                connections.retain(|connection| !connection.ended);
+            }
+            if progress || spin {
+                ringloop::task::yield_now().await;
+            } else {
+                // The server needs the CPU to answer.
+                ringloop::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(())
+    }
 
-        let read = async {
-            let mut received = 0;
-            while let Some(chunk) = reader.read_chunk().await? {
-                track.check(received, &chunk).map_err(|wrong| {
-                    let (at, got, want) = (wrong.at, wrong.got, wrong.want);
-                    io::Error::other(format!("byte {at} came back as {got:#04x}, not {want:#04x}"))
-                })?;
-                let complete = (received + chunk.len() as u64) / size - received / size;
-                received += chunk.len() as u64;
-                self.completed(complete as usize, &mut in_flight.borrow_mut())?;
+    /// Takes in what has come back and sends what may leave. False: there was nothing to do.
+    fn step(&self, connection: &mut Connection, buffer: &mut [u8]) -> io::Result<bool> {
+        let track = self.pattern.track(connection.number);
+        let received = self.receive(connection, track, buffer)?;
+        if self.phase.get() != Phase::Drain {
+            let now = Instant::now();
+            while connection.in_flight.len() < self.cell.pipeline {
+                connection.in_flight.push_back(now);
+                connection.due += self.cell.size as u64;
             }
-            let missing = sent.get() - received;
-            if missing == 0 && self.phase.get() == Phase::Drain {
-                return Ok(());
-            }
-            Err(io::Error::other(format!("it ended with {missing} bytes missing")))
-        };
-        let write = async {
-            while self.may_send(&in_flight).await {
-                in_flight.borrow_mut().push_back(Instant::now());
-                let end = sent.get() + size;
-                while sent.get() < end {
-                    let piece = track.piece(sent.get(), (end - sent.get()) as usize);
-                    sent.set(sent.get() + piece.len() as u64);
-                    writer.write_all(piece).await?;
+        }
+        let sent = connection.send(track)?;
+        if self.phase.get() == Phase::Drain && connection.sent == connection.due {
+            connection.finish()?;
+        }
+        Ok(received || sent)
+    }
+
+    fn receive(
+        &self,
+        connection: &mut Connection,
+        track: Track<'_>,
+        buffer: &mut [u8],
+    ) -> io::Result<bool> {
+        if connection.in_flight.is_empty() && !connection.finished {
+            return Ok(false);
+        }
+        let (size, before) = (self.cell.size as u64, connection.received);
+        loop {
+            let n = match connection.stream.read(buffer) {
+                Ok(0) => {
+                    let missing = connection.sent - connection.received;
+                    if missing > 0 || !connection.finished {
+                        let message = format!("it ended with {missing} bytes missing");
+                        return Err(io::Error::other(message));
+                    }
+                    connection.ended = true;
+                    return Ok(true);
                 }
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            };
+            track.check(connection.received, &buffer[..n]).map_err(|wrong| {
+                let (at, got, want) = (wrong.at, wrong.got, wrong.want);
+                io::Error::other(format!("byte {at} came back as {got:#04x}, not {want:#04x}"))
+            })?;
+            connection.received += n as u64;
+            if n < buffer.len() {
+                break;
             }
-            writer.shutdown().await
-        };
-        both(read, write).await
+        }
+        let complete = connection.received / size - before / size;
+        self.completed(complete as usize, &mut connection.in_flight)?;
+        Ok(connection.received > before)
     }
 
     /// Counts `n` answers, and times them in the measured window.
     fn completed(&self, n: usize, in_flight: &mut VecDeque<Instant>) -> io::Result<()> {
         if n > in_flight.len() {
             return Err(io::Error::other("more bytes came back than were sent"));
+        }
+        if n == 0 {
+            return Ok(());
         }
         let now = Instant::now();
         let mut latency = self.latency.borrow_mut();
@@ -217,41 +245,55 @@ impl Load {
         self.completed.set(self.completed.get() + n as u64);
         Ok(())
     }
-
-    /// Waits until another message may leave; false: no more. It needs no waker, because what
-    /// changes the answer is the reader of the same task, which is polled before.
-    async fn may_send(&self, in_flight: &RefCell<VecDeque<Instant>>) -> bool {
-        poll_fn(|_| match self.phase.get() {
-            Phase::Drain => Poll::Ready(false),
-            _ if in_flight.borrow().len() < self.cell.pipeline => Poll::Ready(true),
-            _ => Poll::Pending,
-        })
-        .await
-    }
 }
 
-/// Runs both in this task, `first` being polled first, until both have ended or one has failed.
-///
-/// A connection must go on reading while it waits to write: two ends that both only write fill
-/// every buffer between them and stand still.
-async fn both(
-    first: impl Future<Output = io::Result<()>>,
-    second: impl Future<Output = io::Result<()>>,
-) -> io::Result<()> {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    let (mut first_done, mut second_done) = (false, false);
-    poll_fn(|cx| {
-        if !first_done && let Poll::Ready(result) = first.as_mut().poll(cx) {
-            result?;
-            first_done = true;
+/// One connection of the client.
+struct Connection {
+    number: usize,
+    stream: TcpStream,
+    /// When each message left that has not come back.
+    in_flight: VecDeque<Instant>,
+    /// Bytes of all messages that were begun; of those that the kernel took; of those that came back.
+    due: u64,
+    sent: u64,
+    received: u64,
+    /// Set when it was told that no more will come.
+    finished: bool,
+    /// Set when the server has ended it as well, and all bytes are back.
+    ended: bool,
+}
+
+impl Connection {
+    fn open(number: usize, server: &Server) -> io::Result<Self> {
+        let stream = TcpStream::connect(server.echo)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let in_flight = VecDeque::new();
+        let (due, sent, received) = (0, 0, 0);
+        Ok(Self { number, stream, in_flight, due, sent, received, finished: false, ended: false })
+    }
+
+    /// Hands over what is due, as far as the kernel takes it. False: nothing went.
+    fn send(&mut self, track: Track<'_>) -> io::Result<bool> {
+        let before = self.sent;
+        while self.sent < self.due {
+            let piece = track.piece(self.sent, (self.due - self.sent) as usize);
+            match self.stream.write(piece) {
+                Ok(n) => self.sent += n as u64,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
         }
-        if !second_done && let Poll::Ready(result) = second.as_mut().poll(cx) {
-            result?;
-            second_done = true;
+        Ok(self.sent > before)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if !self.finished {
+            self.finished = true;
+            self.stream.shutdown(Shutdown::Write)?;
         }
-        if first_done && second_done { Poll::Ready(Ok(())) } else { Poll::Pending }
-    })
-    .await
+        Ok(())
+    }
 }
 
 /// The error with the connection it belongs to.

@@ -5,7 +5,7 @@
 //! cargo run --release --example echo_bench -- --connections 50 --size 64,16K --json echo.json
 //! ```
 //!
-//! The server is a child process on one CPU, the load generator runs on ringloop too, on another.
+//! The server is a child process on one CPU; the load generator, plain sockets of std, is on another.
 //! Each cell is measured in short rounds, the servers taking turns, so that whatever else the
 //! machine does meets all of them; what is shown are medians. Compare figures within one run only.
 //!
