@@ -261,7 +261,10 @@ impl Uring {
                 }
                 data => {
                     let token = Token::from_user_data(data);
-                    self.quiet.hear(token);
+                    // Receives carry flags; a send has none.
+                    if cqe.flags() == 0 {
+                        self.quiet.hear(token);
+                    }
                     let result = known(cqe.result());
                     done.push(Completion { token, result, flags: Flags::from_cqe(cqe.flags()) });
                 }

@@ -7,8 +7,9 @@
 
 use crate::op::{Completion, Token};
 
-/// Quiet sends in one turn. With more of them the turn is busy, and a sleep is not near.
-const MOST: usize = 8;
+/// Quiet sends in one turn. With more of them the turn is busy, and a sleep is not near. (Measured at
+/// 50 connections of 64 bytes: 0.03 enters a request with 64, 0.06 to 0.16 with 8, the same CPU time.)
+const MOST: usize = 64;
 
 /// The quiet sends that are not answered yet.
 #[derive(Debug)]
