@@ -150,8 +150,9 @@ impl Builder {
         let mut workers = Workers::new(self.blocking_threads, "ringloop-worker");
         if let Some(cpu) = self.cpu {
             // What blocks must not block the one CPU: its threads go where this one could.
-            let allowed = sys::affinity::Allowed::current()?;
-            workers = workers.prepared_by(move || allowed.allow());
+            if let Ok(allowed) = sys::affinity::Allowed::current() {
+                workers = workers.prepared_by(move || allowed.allow());
+            }
             sys::affinity::pin(cpu)?;
         }
         let workers = Arc::new(workers);

@@ -28,9 +28,10 @@ impl Core {
         self.counters.turn();
         self.may_be_quiet.set(deadline.is_none());
         let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
+        // User code: before the flush decides which sends may be quiet.
+        self.drop_discarded();
         self.flush();
         self.rearm();
-        self.drop_discarded();
         let until = match ran {
             Ran::RootEnded => Until::Now,
             Ran::All => self.until(deadline),

@@ -41,7 +41,7 @@ impl Drop for Entered {
 /// Wakes `address` if its home runs on this thread.
 pub(super) fn wake(address: Address) -> bool {
     HERE.with_borrow(|here| match &**here {
-        Some(tasks) if tasks.home_id() == address.home() => {
+        Some(tasks) if tasks.home_id() == address.home() && tasks.lives() => {
             tasks.wake(address);
             true
         }

@@ -190,6 +190,11 @@ impl Tasks {
         self.ready.borrow_mut().clear();
     }
 
+    /// Whether its home is still its own, and not the next one's.
+    pub(super) fn lives(&self) -> bool {
+        self.tenancy.borrow().is_some()
+    }
+
     /// Leaves the home to whoever needs one next: letters are refused from now on, and those that
     /// nobody will read any more are dropped.
     pub(crate) fn move_out(&self) {

@@ -129,7 +129,10 @@ impl Uring {
             overflow: VecDeque::new(),
             provided: None,
             emulated: Emulated::default(),
-            quiet: Quiet::new(ring.params().is_feature_skip_cqe_on_success()),
+            // Before 6.1, which brought DEFER_TASKRUN too, a send that went in part could say EAGAIN.
+            quiet: Quiet::new(
+                rung.starts_with("DEFER_TASKRUN") && ring.params().is_feature_skip_cqe_on_success(),
+            ),
             caps: most,
             bell: Bell::new().map_err(Refused::io)?,
             bell_armed: false,
