@@ -130,9 +130,7 @@ impl Uring {
             provided: None,
             emulated: Emulated::default(),
             // Before 6.1, which brought DEFER_TASKRUN too, a send that went in part could say EAGAIN.
-            quiet: Quiet::new(
-                rung.starts_with("DEFER_TASKRUN") && ring.params().is_feature_skip_cqe_on_success(),
-            ),
+            quiet: Quiet::new(rung.defer_taskrun && ring.params().is_feature_skip_cqe_on_success()),
             caps: most,
             bell: Bell::new().map_err(Refused::io)?,
             bell_armed: false,
@@ -153,7 +151,7 @@ impl Uring {
             Caps::ALL => "",
         };
         let shrunk = setup::shrunk(this.ring.params());
-        Ok((this, format!("io_uring with {rung}{lacks}{shrunk}")))
+        Ok((this, format!("io_uring with {}{lacks}{shrunk}", rung.name)))
     }
 
     /// Whether `Recv::total` is obeyed; else a paused socket must receive one-shot.

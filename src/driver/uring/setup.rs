@@ -63,10 +63,10 @@ impl Refused {
 }
 
 /// One set of flags, best first.
-struct Rung {
-    name: &'static str,
+pub(super) struct Rung {
+    pub(super) name: &'static str,
     single_issuer: bool,
-    defer_taskrun: bool,
+    pub(super) defer_taskrun: bool,
     coop_taskrun: bool,
     submit_all: bool,
     no_sqarray: bool,
@@ -81,7 +81,7 @@ const PLAIN: Rung = Rung {
     no_sqarray: false,
 };
 
-const LADDER: [Rung; 6] = [
+static LADDER: [Rung; 6] = [
     Rung {
         name: "DEFER_TASKRUN and NO_SQARRAY",
         single_issuer: true,
@@ -117,8 +117,8 @@ const CQ_ENTRIES: u32 = 4096;
 const SQ_LEAST: u32 = 32;
 const CQ_LEAST: u32 = 64;
 
-/// Climbs the ladder. Returns the ring and the name of its rung.
-pub(super) fn ring() -> Result<(IoUring, &'static str), Refused> {
+/// Climbs the ladder. Returns the ring and its rung.
+pub(super) fn ring() -> Result<(IoUring, &'static Rung), Refused> {
     let mut error = io::Error::from_raw_os_error(libc::EINVAL);
     for (step, rung) in LADDER.iter().enumerate().skip(REACHED.load(Ordering::Relaxed)) {
         match rung.build() {
@@ -131,7 +131,7 @@ pub(super) fn ring() -> Result<(IoUring, &'static str), Refused> {
                     )));
                 }
                 REACHED.store(step, Ordering::Relaxed);
-                return Ok((ring, rung.name));
+                return Ok((ring, rung));
             }
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => error = e,
             Err(e) => return Err(Refused::io(e)),
