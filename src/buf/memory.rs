@@ -1,132 +1,84 @@
-//! Heap memory that the kernel may touch.
+//! Where all memory comes from that the kernel may touch: one function.
+//!
+//! The kernel knows no allocator. What it writes into freed memory, no sanitizer sees; so this file has
+//! a twin, `guard.rs`, that test builds take in its place. There each piece has pages of its own, which
+//! nobody may touch once it is freed, and the kernel's attempt comes back as `EFAULT`.
 #![expect(unsafe_code, reason = "allocates and frees raw, uninitialized memory")]
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc};
+use std::io;
 use std::ptr::NonNull;
 
-/// The one function that all such memory comes from. A twin of this file can guard it.
-fn allocate(len: usize) -> NonNull<u8> {
-    let layout = layout(len);
-    // SAFETY: the layout's size is not zero.
-    NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
+/// Whether blocks that were given back may be used again. They are not in the twin, where a block that
+/// is not freed is not guarded.
+pub(super) const RECYCLES: bool = true;
+
+/// Uninitialized memory, at one address until it is [`free`]d.
+///
+/// # Errors
+///
+/// There is none to be had.
+pub(super) fn allocate(layout: Layout) -> io::Result<NonNull<u8>> {
+    // SAFETY: `layout` sees to it that the size is not zero.
+    NonNull::new(unsafe { alloc(layout) }).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
 /// The other half of [`allocate`].
 ///
 /// # Safety
 ///
-/// `start` came from `allocate(len)`, is freed once, and nobody, the kernel included, holds a
+/// `start` came from `allocate(layout)`, is freed once, and nobody, the kernel included, holds a
 /// pointer into it any more.
-unsafe fn free(start: NonNull<u8>, len: usize) {
-    // SAFETY: by the contract above, with the same layout.
-    unsafe { dealloc(start.as_ptr(), layout(len)) };
+pub(super) unsafe fn free(start: NonNull<u8>, layout: Layout) {
+    // SAFETY: by the contract above.
+    unsafe { dealloc(start.as_ptr(), layout) };
 }
 
-fn layout(len: usize) -> Layout {
-    Layout::from_size_align(len.max(1), 16).expect("a length below isize::MAX")
-}
-
-/// An owned, fixed piece of such memory whose first `filled` bytes are initialized.
-///
-/// It has a stable address, so a request may point into it while its owner moves about.
-pub(crate) struct Block {
+/// The buffers of a pool, side by side in one piece of memory.
+#[derive(Debug)]
+pub(super) struct Rack {
     start: NonNull<u8>,
-    capacity: u32,
-    filled: u32,
+    count: u16,
+    size: u32,
 }
 
-// SAFETY: a block owns its memory alone, like a Vec<u8>.
-unsafe impl Send for Block {}
-// SAFETY: a shared block only hands out shared slices of initialized bytes.
-unsafe impl Sync for Block {}
+// SAFETY: a rack is plain memory that any thread may free; who may read and write when is argued where
+// its pointers are used.
+unsafe impl Send for Rack {}
+// SAFETY: as above; a shared rack only hands out addresses.
+unsafe impl Sync for Rack {}
 
-impl Block {
-    /// An empty block of `capacity` bytes.
-    pub(crate) fn with_capacity(capacity: u32) -> Self {
-        Self { start: allocate(capacity as usize), capacity, filled: 0 }
+impl Rack {
+    /// `count` buffers (at least one) of `size` bytes.
+    pub(super) fn new(count: u16, size: u32) -> io::Result<Self> {
+        Ok(Self { start: allocate(Self::layout(count, size))?, count, size })
     }
 
-    /// A block that holds a copy of `bytes`.
-    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
-        let mut block = Self::with_capacity(u32::try_from(bytes.len()).expect("below 4 GiB"));
-        block.push(bytes);
-        block
+    fn layout(count: u16, size: u32) -> Layout {
+        super::layout(usize::from(count) * size as usize, 4096)
     }
 
-    /// Appends as much of `bytes` as fits; returns how much.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
-        let n = bytes.len().min(self.spare());
-        // SAFETY: the filled bytes end within the block.
-        let end = unsafe { self.start.as_ptr().add(self.filled as usize) };
-        // SAFETY: `n` bytes fit behind the filled ones, and `bytes` cannot overlap memory that we
-        // own alone.
-        unsafe { end.copy_from_nonoverlapping(bytes.as_ptr(), n) };
-        self.filled += n as u32;
-        n
+    /// Where a buffer begins.
+    pub(super) fn buffer(&self, id: u16) -> NonNull<u8> {
+        debug_assert!(id < self.count);
+        // SAFETY: ids are below the count that the memory was allocated for.
+        unsafe { self.start.add(usize::from(id) * self.size as usize) }
     }
 
-    /// Where a request may write, and how much. Nothing of it counts as filled yet.
-    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.start.as_ptr()
-    }
+    /// A driver has taken the buffer: the kernel may write.
+    pub(super) fn open(&self, _id: u16) {}
 
-    pub(crate) fn as_ptr(&self) -> *const u8 {
-        self.start.as_ptr()
-    }
+    /// The buffer is lent: it may be read, and nobody writes.
+    pub(super) fn lend(&self, _id: u16) {}
 
-    pub(crate) fn capacity(&self) -> u32 {
-        self.capacity
-    }
-
-    pub(crate) fn spare(&self) -> usize {
-        (self.capacity - self.filled) as usize
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.filled as usize
-    }
-
-    /// Forgets the bytes, keeps the memory.
-    pub(crate) fn clear(&mut self) {
-        self.filled = 0;
-    }
-
-    /// Says that the first `n` bytes are initialized.
-    ///
-    /// # Safety
-    ///
-    /// They are: the kernel, or the caller, has written them.
-    pub(crate) unsafe fn set_filled(&mut self, n: u32) {
-        assert!(n <= self.capacity, "{n} bytes cannot be in a block of {}", self.capacity);
-        self.filled = n;
-    }
+    /// The buffer is free: nobody touches it.
+    pub(super) fn shut(&self, _id: u16) {}
 }
 
-impl std::ops::Deref for Block {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        // SAFETY: the first `filled` bytes are initialized and ours, and `&self` keeps them so.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.filled as usize) }
-    }
-}
-
-impl AsRef<[u8]> for Block {
-    fn as_ref(&self) -> &[u8] {
-        self
-    }
-}
-
-impl Drop for Block {
+impl Drop for Rack {
     fn drop(&mut self) {
-        // SAFETY: the memory came from `allocate(capacity)`; whoever lent its address to the kernel
-        // keeps the block until the terminal completion.
-        unsafe { free(self.start, self.capacity as usize) };
-    }
-}
-
-impl std::fmt::Debug for Block {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Block({} of {} bytes)", self.filled, self.capacity)
+        // SAFETY: allocated by `new` with the same layout; whoever lent a buffer to the kernel or to a
+        // lease keeps the rack.
+        unsafe { free(self.start, Self::layout(self.count, self.size)) };
     }
 }

@@ -12,9 +12,9 @@ pub(crate) struct Message {
 
 impl Message {
     /// Points at `pieces`, at most [`PIECES`] of them. The caller keeps them in place until the
-    /// request that takes the pointer has ended, and the box where it is.
+    /// request that takes the pointer has ended, and the message where it is: in a [`Stable`](super::Stable).
     pub(crate) fn gather<'a>(
-        self: &mut Box<Self>,
+        &mut self,
         pieces: impl Iterator<Item = &'a [u8]>,
     ) -> *const libc::msghdr {
         let mut count = 0;

@@ -1,5 +1,5 @@
 //! The shard's buffers: a ring of fixed ones, the heap beside it, one budget for both.
-#![expect(unsafe_code, reason = "hands out pointers into one mapping, by buffer id")]
+#![expect(unsafe_code, reason = "says which bytes of a block the kernel has written")]
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Block;
 use super::lease::{Header, Lease};
-use crate::sys::memory::Map;
+use super::memory::Rack;
 
 /// The pool's handle. Cheap to clone; the memory is freed with the last lease and the last handle.
 #[derive(Clone)]
@@ -34,8 +34,7 @@ pub(super) struct Shared {
 
 /// The memory itself, and the way home for buffers that left the thread as `Bytes`.
 pub(super) struct Region {
-    map: Map,
-    size: u32,
+    rack: Rack,
     any_home: AtomicBool,
     home: Mutex<Vec<u16>>,
     /// Heap bytes that were freed on other threads.
@@ -46,15 +45,13 @@ impl Pool {
     /// A pool of `count` buffers (a power of two) of `size` bytes; `budget` bounds the bytes behind
     /// leases.
     pub(crate) fn new(count: u16, size: u32, budget: u64) -> io::Result<Self> {
-        let map = Map::new(usize::from(count) * size as usize)?;
         let region = Arc::new(Region {
-            map,
-            size,
+            rack: Rack::new(count, size)?,
             any_home: AtomicBool::new(false),
             home: Mutex::new(Vec::new()),
             heap_home: AtomicU64::new(0),
         });
-        let headers = (0..count).map(|id| Header::ring(region.buffer(id), size, id)).collect();
+        let headers = (0..count).map(|id| Header::ring(region.rack.buffer(id), size, id)).collect();
         Ok(Self(Rc::new(Shared {
             region,
             headers,
@@ -82,7 +79,8 @@ impl Pool {
     pub(crate) fn take(&self) -> Option<(u16, NonNull<u8>)> {
         let id = self.0.free.borrow_mut().pop()?;
         self.0.taken.borrow_mut()[usize::from(id)] = true;
-        Some((id, self.0.region.buffer(id)))
+        self.0.region.rack.open(id);
+        Some((id, self.0.region.rack.buffer(id)))
     }
 
     /// Takes back a buffer that the driver took and did not use.
@@ -91,6 +89,7 @@ impl Pool {
         let taken = &mut taken[usize::from(id)];
         debug_assert!(*taken, "buffer {id} was not taken");
         *taken = false;
+        self.0.region.rack.shut(id);
         self.0.free.borrow_mut().push(id);
     }
 
@@ -115,6 +114,7 @@ impl Pool {
         {
             return None;
         }
+        self.0.region.rack.lend(id);
         self.0.lent.set(self.0.lent.get() + 1);
         let lease = Lease::first(NonNull::from(header), self.0.clone(), len);
         if self.low() { Some(self.copy(&lease)) } else { Some(lease) }
@@ -193,6 +193,7 @@ impl Pool {
 impl Shared {
     pub(super) fn release_ring(&self, id: u16) {
         self.lent.set(self.lent.get() - 1);
+        self.region.rack.shut(id);
         self.free.borrow_mut().push(id);
     }
 
@@ -206,11 +207,6 @@ impl Shared {
 }
 
 impl Region {
-    fn buffer(&self, id: u16) -> NonNull<u8> {
-        // SAFETY: ids are below the count that the mapping was made for, so the offset is inside.
-        unsafe { self.map.start().add(usize::from(id) * self.size as usize) }
-    }
-
     /// Brings a ring buffer home, from any thread.
     pub(super) fn post_ring(&self, id: u16) {
         self.home.lock().unwrap_or_else(PoisonError::into_inner).push(id);

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Block, Message};
+use super::memory::RECYCLES;
+use super::{Block, Message, Stable};
 
 /// Sizes of blocks, and how many spares of each are kept.
 const CLASSES: [(u32, usize); 3] = [(1 << 10, 1024), (16 << 10, 64), (64 << 10, 16)];
@@ -16,8 +17,7 @@ const MESSAGES: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
     blocks: [RefCell<Vec<Block>>; CLASSES.len()],
-    #[expect(clippy::vec_box, reason = "a message stays at one address while the kernel reads it")]
-    messages: RefCell<Vec<Box<Message>>>,
+    messages: RefCell<Vec<Stable<Message>>>,
     /// Sent, or given up. Their owners' drops are user code, so the loop drops them when nothing is
     /// borrowed.
     discarded: RefCell<VecDeque<Bytes>>,
@@ -37,7 +37,7 @@ impl Spares {
         let class = CLASSES.iter().position(|(size, _)| block.capacity() == *size);
         if let Some(class) = class {
             let mut spares = self.blocks[class].borrow_mut();
-            if spares.len() < CLASSES[class].1 {
+            if RECYCLES && spares.len() < CLASSES[class].1 {
                 block.clear();
                 spares.push(block);
             }
@@ -45,14 +45,14 @@ impl Spares {
     }
 
     /// An empty message header.
-    pub(crate) fn message(&self) -> Box<Message> {
+    pub(crate) fn message(&self) -> Stable<Message> {
         self.messages.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Takes a message header back.
-    pub(crate) fn keep_message(&self, message: Box<Message>) {
+    pub(crate) fn keep_message(&self, message: Stable<Message>) {
         let mut spares = self.messages.borrow_mut();
-        if spares.len() < MESSAGES {
+        if RECYCLES && spares.len() < MESSAGES {
             spares.push(message);
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::op::{OpenOp, ReadOp, SyncOp, WriteOp};
+use crate::buf::Block;
 use crate::runtime::{Fd, Submit, current};
 
 /// An open file, read and written at positions.
@@ -68,6 +69,7 @@ impl File {
     async fn open_with(path: &Path, flags: i32) -> io::Result<Self> {
         let core = current()?;
         let path = CString::new(path.as_os_str().as_bytes())?;
+        let path = Block::copy_of(path.as_bytes_with_nul());
         let open = OpenOp { core: core.clone(), path, flags, mode: 0o666 };
         let fd = Submit::new(core, open).await?;
         Ok(Self { fd: Rc::new(fd) })

@@ -1,7 +1,6 @@
 //! Operations on files that a future waits for.
 #![expect(unsafe_code, reason = "promises where the kernel's pointers point")]
 
-use std::ffi::CString;
 use std::io;
 use std::rc::Rc;
 
@@ -12,17 +11,18 @@ use crate::runtime::{Core, Fd, Op};
 /// Opens a path.
 pub(super) struct OpenOp {
     pub(super) core: Rc<Core>,
-    pub(super) path: CString,
+    /// A C string.
+    pub(super) path: Block,
     pub(super) flags: i32,
     pub(super) mode: u32,
 }
 
-// SAFETY: a CString's bytes stand on the heap and nothing changes them.
+// SAFETY: a block's bytes stand on the heap and nothing changes them.
 unsafe impl Op for OpenOp {
     type Output = Fd;
 
     fn request(&mut self) -> Request {
-        Request::Open { path: self.path.as_ptr(), flags: self.flags, mode: self.mode }
+        Request::Open { path: self.path.as_ptr().cast(), flags: self.flags, mode: self.mode }
     }
 
     fn complete(self, completion: Completion) -> io::Result<Fd> {

@@ -4,6 +4,7 @@
 use std::io;
 use std::rc::Rc;
 
+use crate::buf::Stable;
 use crate::op::{Completion, Request};
 use crate::runtime::{Fd, Op};
 use crate::sys::SockAddr;
@@ -11,16 +12,16 @@ use crate::sys::SockAddr;
 /// Connects a fresh socket: gives it back, connected.
 pub(super) struct ConnectOp {
     fd: Fd,
-    address: Box<SockAddr>,
+    address: Stable<SockAddr>,
 }
 
 impl ConnectOp {
     pub(super) fn new(fd: Fd, address: SockAddr) -> Self {
-        Self { fd, address: Box::new(address) }
+        Self { fd, address: Stable::new(address) }
     }
 }
 
-// SAFETY: the only pointer is to the boxed address, which nothing touches.
+// SAFETY: the only pointer is to the stable address, which nothing touches.
 unsafe impl Op for ConnectOp {
     type Output = Fd;
 

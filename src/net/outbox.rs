@@ -14,7 +14,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
-use crate::buf::{Block, Lease, Message, PIECES, Pool, Short, Spares};
+use crate::buf::{Block, Lease, Message, PIECES, Pool, Short, Spares, Stable};
 use crate::op::{Request, Token};
 
 /// Bytes that the outbox takes ahead of the kernel.
@@ -61,7 +61,7 @@ pub(super) struct Outbox {
     /// The send in flight.
     sending: Option<Token>,
     /// The header of the send in flight, if it is a gathered one.
-    message: Option<Box<Message>>,
+    message: Option<Stable<Message>>,
     /// Why nothing more can be sent: an errno. Set once.
     error: Option<i32>,
     /// Set when it stands in the core's list for this turn's flush.

@@ -44,10 +44,6 @@ impl Map {
         Ok(Self { start, len, owner: None })
     }
 
-    pub(crate) fn start(&self) -> NonNull<u8> {
-        self.start
-    }
-
     pub(crate) fn as_ptr(&self) -> *mut u8 {
         self.start.as_ptr()
     }
