@@ -51,6 +51,12 @@ mod op;
 mod runtime;
 mod sys;
 pub mod task;
+#[cfg(any(test, ringloop_test))]
+#[doc(hidden)]
+pub mod testing;
+#[cfg(not(any(test, ringloop_test)))]
+#[path = "testing/absent.rs"]
+mod testing;
 pub mod time;
 mod worker;
 

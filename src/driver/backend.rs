@@ -12,6 +12,7 @@ use crate::buf::Pool;
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::Bell;
 use crate::sys::sync::Arc;
+use crate::testing;
 use crate::worker::Workers;
 
 /// The environment variable that chooses where the program leaves it open.
@@ -143,9 +144,15 @@ impl Backend {
         if choice == BackendChoice::Epoll {
             return Self::epoll(workers, "asked for");
         }
-        match Uring::new(pool, Caps::ALL) {
+        let (most, taken_for) = match testing::linux() {
+            Some(linux @ (major, minor)) => {
+                (Caps::of_linux(linux), format!(", taken for Linux {major}.{minor}"))
+            }
+            None => (Caps::ALL, String::new()),
+        };
+        match Uring::new(pool, most) {
             Ok((uring, sentence)) => {
-                let sentence = format!("uring: {sentence}").into();
+                let sentence = format!("uring: {sentence}{taken_for}").into();
                 let info = BackendInfo { choice: BackendChoice::Uring, sentence };
                 Ok((Self::Uring(Box::new(uring)), info))
             }

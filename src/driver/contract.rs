@@ -28,12 +28,16 @@ use crate::worker::Workers;
 
 /// What the suite runs on: the drivers, and io_uring as older kernels have it. A new backend is one
 /// line.
-const BACKENDS: [(&str, BackendChoice, Caps); 4] = [
-    ("uring", BackendChoice::Uring, Caps::ALL),
-    ("uring before 6.17", BackendChoice::Uring, Caps { multishot: true, totals: false }),
-    ("uring before 6.0", BackendChoice::Uring, Caps { multishot: false, totals: false }),
-    ("epoll", BackendChoice::Epoll, Caps::ALL),
+const BACKENDS: [(&str, BackendChoice, (u8, u8)); 5] = [
+    ("uring", BackendChoice::Uring, NEWEST),
+    ("uring of Linux 6.1", BackendChoice::Uring, (6, 1)),
+    ("uring of Linux 5.15", BackendChoice::Uring, (5, 15)),
+    ("uring of Linux 5.11", BackendChoice::Uring, (5, 11)),
+    ("epoll", BackendChoice::Epoll, NEWEST),
 ];
+
+/// Whatever the kernel has.
+const NEWEST: (u8, u8) = (u8::MAX, 0);
 
 /// No test has to wait this long; whatever does is stuck.
 const STUCK: Duration = Duration::from_secs(10);
@@ -44,12 +48,12 @@ const SIZE: usize = 4096;
 /// Runs `test` on every backend.
 fn each(mut test: impl FnMut(&mut Rig)) {
     let asked = BackendChoice::Auto.or_environment().expect("RINGLOOP_BACKEND names a backend");
-    for (name, choice, caps) in BACKENDS {
+    for (name, choice, linux) in BACKENDS {
         if asked != BackendChoice::Auto && asked != choice {
             continue;
         }
         eprintln!("on {name}");
-        let Some(mut rig) = Rig::new(choice, caps) else {
+        let Some(mut rig) = Rig::new(choice, linux) else {
             assert_ne!(asked, choice, "the backend that was asked for is not to be had");
             continue;
         };
@@ -72,11 +76,13 @@ struct Rig {
 
 impl Rig {
     /// `None` where io_uring is forbidden.
-    fn new(choice: BackendChoice, caps: Caps) -> Option<Self> {
+    fn new(choice: BackendChoice, linux: (u8, u8)) -> Option<Self> {
         let pool = Pool::new(64, SIZE as u32, 1 << 20).unwrap();
         let workers = Arc::new(Workers::new(2, "contract"));
         let driver = match choice {
-            BackendChoice::Uring => Backend::Uring(Box::new(Uring::new(&pool, caps).ok()?.0)),
+            BackendChoice::Uring => {
+                Backend::Uring(Box::new(Uring::new(&pool, Caps::of_linux(linux)).ok()?.0))
+            }
             _ => Backend::open(choice, &pool, workers).ok()?.0,
         };
         Some(Self { driver, pool, flying: Vec::new(), serial: 0, came: VecDeque::new(), waits: 0 })

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use super::{check, count};
+use crate::testing;
 
 /// An epoll instance.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ impl Epoll {
         events: &mut [libc::epoll_event],
         timeout: Option<Duration>,
     ) -> io::Result<usize> {
+        testing::before_wait()?;
         let capacity = events.len() as i32;
         if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero() && self.precise) {
             let time = libc::timespec {

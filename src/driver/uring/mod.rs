@@ -13,6 +13,7 @@
 //! `uring-sys-notes/defer-taskrun.md`).
 #![expect(unsafe_code, reason = "queues entries that point into memory of their owners")]
 
+mod caps;
 mod emulate;
 mod encode;
 mod own;
@@ -36,6 +37,8 @@ use crate::sys::uring::{
     RegisteredRing, Timespec,
 };
 use crate::sys::{Bell, uring};
+use crate::testing;
+pub(crate) use caps::Caps;
 use emulate::Emulated;
 use own::OwnRing;
 use provided::Provided;
@@ -57,19 +60,6 @@ const FLUSHES: usize = 16;
 /// How long a kernel without memory for a request is left alone.
 const OUT_OF_MEMORY_PAUSE: Duration = Duration::from_millis(1);
 
-/// What a kernel may lack and ringloop can do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Caps {
-    /// Provided-buffer rings, multishot receive and accept (Linux 6.0).
-    pub(super) multishot: bool,
-    /// The end of a multishot receive at `Recv::total` (Linux 6.17).
-    pub(super) totals: bool,
-}
-
-impl Caps {
-    pub(super) const ALL: Self = Self { multishot: true, totals: true };
-}
-
 /// An io_uring, and what waits to get into it.
 pub(crate) struct Uring {
     /// Dropped first: it needs the ring's descriptor, and keeps the ring alive.
@@ -89,8 +79,6 @@ pub(crate) struct Uring {
     caps: Caps,
     bell: Bell,
     bell_armed: bool,
-    /// Whether the kernel keeps a poll armed after it fired.
-    bell_multi: bool,
     /// Waits since the last enter.
     skipped: u32,
     /// One moment on both clocks: ours and the kernel's.
@@ -105,22 +93,26 @@ impl Uring {
     ///
     /// [`Refused`]: why there is none to be had, and whether epoll may be tried instead.
     pub(super) fn new(pool: &Pool, most: Caps) -> Result<(Self, String), Refused> {
-        let (ring, rung) = setup::ring()?;
+        let (ring, rung) = setup::ring(most)?;
         let fd = ring.as_raw_fd();
         // Before 5.18, or without room for one more, the descriptor does as well.
-        let registered = RegisteredRing::new(fd).ok();
+        let registered = if most.has(Caps::RING_FD) { RegisteredRing::new(fd).ok() } else { None };
         let (handle, by) = match &registered {
             Some(registered) => (registered.index(), ENTER_REGISTERED_RING),
             None => (fd, 0),
         };
         let mut flags = ENTER_GETEVENTS | by;
-        if ring.params().is_feature_no_iowait() {
+        if most.has(Caps::NO_IOWAIT) && ring.params().is_feature_no_iowait() {
             flags |= ENTER_NO_IOWAIT;
         }
         // Both came with Linux 6.12.
-        if ring.params().is_feature_min_timeout() {
+        if most.has(Caps::ABS_TIMER) && ring.params().is_feature_min_timeout() {
             flags |= ENTER_ABS_TIMER;
         }
+        // Before 6.1, which brought DEFER_TASKRUN too, a send that went in part could say EAGAIN.
+        let quiet = most.has(Caps::SKIP_SUCCESS)
+            && rung.has(Caps::DEFER_TASKRUN)
+            && ring.params().is_feature_skip_cqe_on_success();
         let now = Instant::now();
         let mut this = Self {
             _registered: registered,
@@ -129,12 +121,10 @@ impl Uring {
             overflow: VecDeque::new(),
             provided: None,
             emulated: Emulated::default(),
-            // Before 6.1, which brought DEFER_TASKRUN too, a send that went in part could say EAGAIN.
-            quiet: Quiet::new(rung.defer_taskrun && ring.params().is_feature_skip_cqe_on_success()),
+            quiet: Quiet::new(quiet),
             caps: most,
             bell: Bell::new().map_err(Refused::io)?,
             bell_armed: false,
-            bell_multi: true,
             skipped: 0,
             base: (now, uring::monotonic().map_err(Refused::io)?),
             ring: OwnRing::new(ring),
@@ -145,10 +135,12 @@ impl Uring {
             pool.untake_all();
             return Err(refused);
         }
-        let lacks = match this.caps {
-            Caps { multishot: false, .. } => ", multishot emulated (before Linux 6.0)",
-            Caps { totals: false, .. } => ", without receive totals (before Linux 6.17)",
-            Caps::ALL => "",
+        let lacks = if !this.caps.has(Caps::MULTISHOT) {
+            ", multishot emulated (before Linux 6.0)"
+        } else if !this.caps.has(Caps::TOTALS) {
+            ", without receive totals (before Linux 6.17)"
+        } else {
+            ""
         };
         let shrunk = setup::shrunk(this.ring.params());
         Ok((this, format!("io_uring with {}{lacks}{shrunk}", rung.name)))
@@ -156,7 +148,7 @@ impl Uring {
 
     /// Whether `Recv::total` is obeyed; else a paused socket must receive one-shot.
     pub(super) fn totals(&self) -> bool {
-        self.caps.totals || !self.caps.multishot
+        self.caps.has(Caps::TOTALS) || !self.caps.has(Caps::MULTISHOT)
     }
 
     fn push(&mut self, entry: squeue::Entry) {
@@ -182,7 +174,8 @@ impl Uring {
     fn arm_bell(&mut self) {
         if !self.bell_armed {
             self.bell_armed = true;
-            self.push(encode::readable(self.bell.as_raw_fd(), self.bell_multi).user_data(BELL));
+            let multi = self.caps.has(Caps::MULTI_POLL);
+            self.push(encode::readable(self.bell.as_raw_fd(), multi).user_data(BELL));
         }
     }
 
@@ -222,6 +215,7 @@ impl Uring {
     }
 
     fn enter_once(&self, to_submit: u32, want: u32, time: Option<Timespec>) -> io::Result<u32> {
+        testing::before_wait()?;
         // SAFETY: the handle is this ring's; what queued entries point to is kept by the contract of
         // `Request`. The CQ head was published when the last sweep dropped its queue.
         unsafe { enter::enter(self.handle, to_submit, want, self.flags, time) }
@@ -258,7 +252,9 @@ impl Uring {
                     rings += 1;
                     self.bell_armed = cqueue::more(cqe.flags());
                     // Before 5.13 a multishot poll is a bad argument.
-                    self.bell_multi &= cqe.result() != -libc::EINVAL;
+                    if cqe.result() == -libc::EINVAL {
+                        self.caps = self.caps.without(Caps::MULTI_POLL);
+                    }
                 }
                 data => {
                     let token = Token::from_user_data(data);
@@ -271,7 +267,7 @@ impl Uring {
                 }
             }
         }
-        if rings > 0 && !self.bell_multi {
+        if rings > 0 && !self.caps.has(Caps::MULTI_POLL) {
             // A one-shot poll would fire at once on a bell that still rings.
             self.bell.hush();
         }
@@ -296,7 +292,7 @@ fn known(result: i32) -> i32 {
 
 impl Driver for Uring {
     fn submit(&mut self, token: Token, request: Request) {
-        if !self.caps.multishot && Emulated::wants(&request) {
+        if !self.caps.has(Caps::MULTISHOT) && Emulated::wants(&request) {
             let data = self.emulated.insert(token, request);
             let fd = request.fd().expect("a receive and an accept have one");
             return self.push(encode::readable(fd, false).user_data(data));
@@ -305,7 +301,7 @@ impl Driver for Uring {
             Request::Send { fd, ptr, len, quiet: true } if self.quiet.admit(token, len) => {
                 encode::quiet_send(fd, ptr, len)
             }
-            _ => encode::entry(&request, self.caps.totals),
+            _ => encode::entry(&request, self.caps.has(Caps::TOTALS)),
         };
         self.push(entry.user_data(token.user_data()));
     }

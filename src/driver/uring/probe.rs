@@ -53,28 +53,30 @@ pub(super) fn probe(uring: &mut Uring, pool: &Pool) -> Result<(), Refused> {
     Ok(())
 }
 
+/// What this ring can of `uring.caps`.
 fn caps(uring: &mut Uring, pool: &Pool) -> Result<Caps, Refused> {
-    let none = Caps { multishot: false, totals: false };
-    if !uring.caps.multishot {
-        return Ok(none);
+    let emulated = uring.caps.without(Caps::MULTISHOT.and(Caps::TOTALS));
+    if !uring.caps.has(Caps::MULTISHOT) {
+        return Ok(emulated);
     }
     match Provided::register(&uring.ring, pool) {
         Ok(provided) => uring.provided = Some(provided),
         // Before 5.19.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(none),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(emulated),
         Err(error) => return Err(Refused::io(error)),
     }
-    if uring.caps.totals && matches!(receive(uring, pool, true)?, Received::Ended) {
-        return Ok(Caps::ALL);
+    let totals = uring.caps.has(Caps::TOTALS);
+    if totals && matches!(receive(uring, pool, true)?, Received::Ended) {
+        return Ok(uring.caps);
     }
     if matches!(receive(uring, pool, false)?, Received::Armed) {
-        return Ok(Caps { multishot: true, totals: false });
+        return Ok(uring.caps.without(Caps::TOTALS));
     }
     // Before 6.0 there are buffer rings and nothing to fill them by: take the buffers back.
     if let Some(provided) = uring.provided.take() {
         provided.unregister(&uring.ring, pool);
     }
-    Ok(none)
+    Ok(emulated)
 }
 
 fn round_trip(uring: &mut Uring, pool: &Pool) -> Result<(), Refused> {

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use io_uring::{IoUring, Parameters};
 
+use super::caps::Caps;
+use crate::testing;
+
 /// Why there is no ring (`uring-sys-notes/forbidden.md`, `uring-sys-notes/memlock.md`).
 #[derive(Debug)]
 pub(crate) struct Refused {
@@ -62,51 +65,23 @@ impl Refused {
     }
 }
 
-/// One set of flags, best first.
+/// One set of flags.
 pub(super) struct Rung {
     pub(super) name: &'static str,
-    single_issuer: bool,
-    pub(super) defer_taskrun: bool,
-    coop_taskrun: bool,
-    submit_all: bool,
-    no_sqarray: bool,
+    flags: Caps,
 }
 
-const PLAIN: Rung = Rung {
-    name: "no set-up flags",
-    single_issuer: false,
-    defer_taskrun: false,
-    coop_taskrun: false,
-    submit_all: false,
-    no_sqarray: false,
-};
+const DEFER: Caps = Caps::SINGLE_ISSUER.and(Caps::DEFER_TASKRUN).and(Caps::SUBMIT_ALL);
+const COOP: Caps = Caps::COOP_TASKRUN.and(Caps::SUBMIT_ALL);
 
+/// Best first.
 static LADDER: [Rung; 6] = [
-    Rung {
-        name: "DEFER_TASKRUN and NO_SQARRAY",
-        single_issuer: true,
-        defer_taskrun: true,
-        submit_all: true,
-        no_sqarray: true,
-        ..PLAIN
-    },
-    Rung {
-        name: "DEFER_TASKRUN",
-        single_issuer: true,
-        defer_taskrun: true,
-        submit_all: true,
-        ..PLAIN
-    },
-    Rung {
-        name: "SINGLE_ISSUER and COOP_TASKRUN",
-        single_issuer: true,
-        coop_taskrun: true,
-        submit_all: true,
-        ..PLAIN
-    },
-    Rung { name: "COOP_TASKRUN", coop_taskrun: true, submit_all: true, ..PLAIN },
-    Rung { name: "SUBMIT_ALL", submit_all: true, ..PLAIN },
-    PLAIN,
+    Rung { name: "DEFER_TASKRUN and NO_SQARRAY", flags: DEFER.and(Caps::NO_SQARRAY) },
+    Rung { name: "DEFER_TASKRUN", flags: DEFER },
+    Rung { name: "SINGLE_ISSUER and COOP_TASKRUN", flags: COOP.and(Caps::SINGLE_ISSUER) },
+    Rung { name: "COOP_TASKRUN", flags: COOP },
+    Rung { name: "SUBMIT_ALL", flags: Caps::SUBMIT_ALL },
+    Rung { name: "no set-up flags", flags: Caps::NONE },
 ];
 
 /// The rung that was reached last: the next ring of this process starts there.
@@ -117,10 +92,14 @@ const CQ_ENTRIES: u32 = 4096;
 const SQ_LEAST: u32 = 32;
 const CQ_LEAST: u32 = 64;
 
-/// Climbs the ladder. Returns the ring and its rung.
-pub(super) fn ring() -> Result<(IoUring, &'static Rung), Refused> {
+/// Climbs the ladder, with no more than `most`. Returns the ring and its rung.
+pub(super) fn ring(most: Caps) -> Result<(IoUring, &'static Rung), Refused> {
     let mut error = io::Error::from_raw_os_error(libc::EINVAL);
-    for (step, rung) in LADDER.iter().enumerate().skip(REACHED.load(Ordering::Relaxed)) {
+    let reached = REACHED.load(Ordering::Relaxed);
+    for (step, rung) in LADDER.iter().enumerate().skip(reached) {
+        if !most.has(rung.flags) {
+            continue;
+        }
         match rung.build() {
             Ok(ring) => {
                 let missing = missing(ring.params());
@@ -130,7 +109,9 @@ pub(super) fn ring() -> Result<(IoUring, &'static Rung), Refused> {
                         missing.join(", ")
                     )));
                 }
-                REACHED.store(step, Ordering::Relaxed);
+                if most == Caps::ALL {
+                    REACHED.store(step, Ordering::Relaxed);
+                }
                 return Ok((ring, rung));
             }
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => error = e,
@@ -162,8 +143,12 @@ fn missing(p: &Parameters) -> Vec<&'static str> {
 }
 
 impl Rung {
+    pub(super) fn has(&self, flag: Caps) -> bool {
+        self.flags.has(flag)
+    }
+
     fn build(&self) -> io::Result<IoUring> {
-        let (mut sq, mut cq) = (SQ_ENTRIES, CQ_ENTRIES);
+        let (mut sq, mut cq) = testing::queues().unwrap_or((SQ_ENTRIES, CQ_ENTRIES));
         loop {
             match self.build_sized(sq, cq) {
                 Err(e) if e.raw_os_error() == Some(libc::ENOMEM) && cq > CQ_LEAST => cq /= 2,
@@ -177,22 +162,22 @@ impl Rung {
     fn build_sized(&self, sq: u32, cq: u32) -> io::Result<IoUring> {
         let mut builder = IoUring::builder();
         builder.dontfork().setup_clamp().setup_cqsize(cq);
-        if self.submit_all {
+        if self.has(Caps::SUBMIT_ALL) {
             builder.setup_submit_all();
         }
-        if self.single_issuer {
+        if self.has(Caps::SINGLE_ISSUER) {
             builder.setup_single_issuer();
         }
-        if self.defer_taskrun {
+        if self.has(Caps::DEFER_TASKRUN) {
             builder.setup_defer_taskrun();
         }
-        if self.coop_taskrun {
+        if self.has(Caps::COOP_TASKRUN) {
             builder.setup_coop_taskrun();
         }
-        if self.defer_taskrun || self.coop_taskrun {
+        if self.has(Caps::DEFER_TASKRUN) || self.has(Caps::COOP_TASKRUN) {
             builder.setup_taskrun_flag();
         }
-        if self.no_sqarray {
+        if self.has(Caps::NO_SQARRAY) {
             builder.setup_no_sqarray();
         }
         builder.build(sq)
@@ -205,9 +190,10 @@ mod tests {
 
     #[test]
     fn a_ring_that_had_to_shrink_says_so() {
-        let Ok(small) = PLAIN.build_sized(SQ_LEAST, CQ_LEAST) else { return };
+        let plain = &LADDER[LADDER.len() - 1];
+        let Ok(small) = plain.build_sized(SQ_LEAST, CQ_LEAST) else { return };
         assert!(shrunk(small.params()).contains("cut to 32 and 64 entries"));
-        let Ok(full) = PLAIN.build_sized(SQ_ENTRIES, CQ_ENTRIES) else { return };
+        let Ok(full) = plain.build_sized(SQ_ENTRIES, CQ_ENTRIES) else { return };
         assert_eq!(shrunk(full.params()), "");
     }
 }

@@ -1,0 +1,91 @@
+//! What test builds may change of the world: an older kernel, smaller queues, calls that fail.
+//!
+//! It is there in unit tests and under `--cfg ringloop_test`; else its twin `testing/absent.rs` stands
+//! in its place and changes nothing. For a whole run the environment says what; one test asks for its
+//! own thread.
+//!
+//! | variable | example | what it does |
+//! |---|---|---|
+//! | `RINGLOOP_TEST_KERNEL` | `6.1` | io_uring as that Linux has it |
+//! | `RINGLOOP_TEST_QUEUES` | `2,4` | a ring of so many entries: both queues overflow all the time |
+//! | `RINGLOOP_TEST_WAITS` | `EINTR/5` | every fifth entry into the kernel to wait fails with that errno |
+
+use std::cell::Cell;
+use std::io;
+use std::sync::OnceLock;
+
+/// Calls that fail: those of this thread from the `first` on (counted from now, from 0), `times` of
+/// them, with `errno`.
+///
+/// They fail without reaching the kernel, as `io_uring_enter(2)` and `epoll_wait(2)` do when they have
+/// not taken anything in.
+pub fn fail_waits(first: u64, times: u64, errno: i32) {
+    WAITS.set(0);
+    PLAN.set(Some(Plan { first, times, errno }));
+}
+
+/// Ends [`fail_waits`]. How many waits there were since it was asked for.
+pub fn waits() -> u64 {
+    PLAN.set(None);
+    WAITS.get()
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    first: u64,
+    times: u64,
+    errno: i32,
+}
+
+thread_local! {
+    static WAITS: Cell<u64> = const { Cell::new(0) };
+    static PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
+}
+
+pub(crate) fn linux() -> Option<(u8, u8)> {
+    static LINUX: OnceLock<Option<(u8, u8)>> = OnceLock::new();
+    *LINUX.get_or_init(|| pair("RINGLOOP_TEST_KERNEL", '.'))
+}
+
+pub(crate) fn queues() -> Option<(u32, u32)> {
+    static QUEUES: OnceLock<Option<(u32, u32)>> = OnceLock::new();
+    *QUEUES.get_or_init(|| pair("RINGLOOP_TEST_QUEUES", ','))
+}
+
+pub(crate) fn before_wait() -> io::Result<()> {
+    let n = WAITS.get();
+    WAITS.set(n + 1);
+    if let Some(plan) = PLAN.get()
+        && (plan.first..plan.first.saturating_add(plan.times)).contains(&n)
+    {
+        return Err(io::Error::from_raw_os_error(plan.errno));
+    }
+    match every() {
+        Some((errno, turns)) if n % turns == turns - 1 => Err(io::Error::from_raw_os_error(errno)),
+        _ => Ok(()),
+    }
+}
+
+/// The errno and the period of `RINGLOOP_TEST_WAITS`.
+fn every() -> Option<(i32, u64)> {
+    static EVERY: OnceLock<Option<(i32, u64)>> = OnceLock::new();
+    *EVERY.get_or_init(|| {
+        let text = std::env::var("RINGLOOP_TEST_WAITS").ok()?;
+        let (errno, turns) = text.split_once('/').expect("RINGLOOP_TEST_WAITS is like EINTR/5");
+        let errno = match errno {
+            "EINTR" => libc::EINTR,
+            "EAGAIN" => libc::EAGAIN,
+            "EBUSY" => libc::EBUSY,
+            "ENOMEM" => libc::ENOMEM,
+            _ => panic!("RINGLOOP_TEST_WAITS: {errno} is none of EINTR, EAGAIN, EBUSY, ENOMEM"),
+        };
+        Some((errno, turns.parse().expect("RINGLOOP_TEST_WAITS is like EINTR/5")))
+    })
+}
+
+fn pair<T: std::str::FromStr>(variable: &str, between: char) -> Option<(T, T)> {
+    let text = std::env::var(variable).ok()?;
+    let parsed =
+        text.split_once(between).and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    Some(parsed.unwrap_or_else(|| panic!("{variable}={text} is not two numbers with `{between}`")))
+}

@@ -1,0 +1,21 @@
+//! The twin of `testing` outside of test builds: nothing is different from what it is.
+
+/// The Linux that the kernel shall be taken for.
+pub(crate) const fn linux() -> Option<(u8, u8)> {
+    None
+}
+
+/// How many entries the queues of a ring shall have.
+pub(crate) const fn queues() -> Option<(u32, u32)> {
+    None
+}
+
+/// Before the kernel is entered to wait.
+///
+/// # Errors
+///
+/// The one that the kernel shall seem to have answered.
+#[expect(clippy::unnecessary_wraps, reason = "its twin fails")]
+pub(crate) const fn before_wait() -> std::io::Result<()> {
+    Ok(())
+}
