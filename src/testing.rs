@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `RINGLOOP_TEST_KERNEL` | `6.1` | io_uring as that Linux has it |
 //! | `RINGLOOP_TEST_QUEUES` | `2,4` | a ring of so many entries: both queues overflow all the time |
-//! | `RINGLOOP_TEST_WAITS` | `EINTR/5` | every fifth entry into the kernel to wait fails with that errno |
+//! | `RINGLOOP_TEST_WAITS` | `EINTR/5` | every fifth entry into the kernel to wait fails with that errno (epoll's only with EINTR) |
 
 use std::cell::Cell;
 use std::io;
@@ -52,18 +52,27 @@ pub(crate) fn queues() -> Option<(u32, u32)> {
     *QUEUES.get_or_init(|| pair("RINGLOOP_TEST_QUEUES", ','))
 }
 
-pub(crate) fn before_wait() -> io::Result<()> {
-    let n = WAITS.get();
-    WAITS.set(n + 1);
-    if let Some(plan) = PLAN.get()
-        && (plan.first..plan.first.saturating_add(plan.times)).contains(&n)
-    {
-        return Err(io::Error::from_raw_os_error(plan.errno));
-    }
-    match every() {
-        Some((errno, turns)) if n % turns == turns - 1 => Err(io::Error::from_raw_os_error(errno)),
+pub(crate) fn before_enter() -> io::Result<()> {
+    planned().map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
+}
+
+/// Nothing but a signal makes `epoll_wait(2)` fail for a moment.
+pub(crate) fn before_epoll_wait() -> io::Result<()> {
+    match planned() {
+        Some(libc::EINTR) => Err(io::Error::from_raw_os_error(libc::EINTR)),
         _ => Ok(()),
     }
+}
+
+/// Counts a wait: the errno that it shall fail with.
+fn planned() -> Option<i32> {
+    let n = WAITS.get();
+    WAITS.set(n + 1);
+    if let Some(plan) = PLAN.get() {
+        let hit = n.checked_sub(plan.first).is_some_and(|after| after < plan.times);
+        return hit.then_some(plan.errno);
+    }
+    every().filter(|(_, turns)| n % turns == turns - 1).map(|(errno, _)| errno)
 }
 
 /// The errno and the period of `RINGLOOP_TEST_WAITS`.

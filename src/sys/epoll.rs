@@ -53,7 +53,7 @@ impl Epoll {
         events: &mut [libc::epoll_event],
         timeout: Option<Duration>,
     ) -> io::Result<usize> {
-        testing::before_wait()?;
+        testing::before_epoll_wait()?;
         let capacity = events.len() as i32;
         if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero() && self.precise) {
             let time = libc::timespec {

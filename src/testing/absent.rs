@@ -10,12 +10,22 @@ pub(crate) const fn queues() -> Option<(u32, u32)> {
     None
 }
 
-/// Before the kernel is entered to wait.
+/// Before `io_uring_enter(2)`.
 ///
 /// # Errors
 ///
 /// The one that the kernel shall seem to have answered.
 #[expect(clippy::unnecessary_wraps, reason = "its twin fails")]
-pub(crate) const fn before_wait() -> std::io::Result<()> {
+pub(crate) const fn before_enter() -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Before `epoll_wait(2)`.
+///
+/// # Errors
+///
+/// As [`before_enter`].
+#[expect(clippy::unnecessary_wraps, reason = "its twin fails")]
+pub(crate) const fn before_epoll_wait() -> std::io::Result<()> {
     Ok(())
 }

@@ -37,6 +37,12 @@ pub(crate) fn run_on_each<F: Future<Output = ()>>(test: impl Fn() -> F) {
     on_each_backend(|builder| build(builder).block_on(test()));
 }
 
+/// Whether a test build was told to alter the world in this respect: `KERNEL`, `QUEUES` or `WAITS`
+/// (`src/testing.rs`).
+pub(crate) fn altered(what: &str) -> bool {
+    std::env::var_os(format!("RINGLOOP_TEST_{what}")).is_some()
+}
+
 pub(crate) fn build(builder: &Builder) -> Runtime {
     builder.build().expect("a backend that was there a moment ago")
 }

@@ -11,7 +11,7 @@ use ringloop::net::TcpListener;
 use ringloop::task::yield_now;
 use ringloop::{BackendChoice, Metrics, metrics, spawn};
 
-use crate::support::{build, on_each_backend};
+use crate::support::{altered, build, on_each_backend};
 
 const CONNECTIONS: u64 = 50;
 const ROUNDS: u64 = 100;
@@ -66,6 +66,10 @@ async fn serve(listener: TcpListener, sent: Receiver<()>) -> (Metrics, Metrics) 
 
 #[test]
 fn a_loaded_server_makes_few_system_calls() {
+    // It blocks its thread while its peer waits: a turn that could not hand over would be the last.
+    if altered("WAITS") || altered("QUEUES") {
+        return;
+    }
     on_each_backend(|builder| {
         let mut runtime = build(builder);
         let (before, after) = runtime.block_on(async {
@@ -84,7 +88,10 @@ fn a_loaded_server_makes_few_system_calls() {
         let (calls, turns) = (after.syscalls - before.syscalls, after.turns - before.turns);
         let each = calls as f64 / requests;
         println!("{}: {each:.3} a request, {turns} turns", runtime.backend());
-        if runtime.backend().choice() == BackendChoice::Uring {
+        if runtime.backend().to_string().contains("multishot emulated") {
+            // A receive, one that finds nothing, and a share of the enter.
+            assert!(each <= 2.2, "{each:.3} system calls a request");
+        } else if runtime.backend().choice() == BackendChoice::Uring {
             assert!(each <= 0.1, "{each:.3} system calls a request");
             assert!(calls <= turns, "{calls} system calls in {turns} turns: one enter a turn");
         } else {

@@ -215,7 +215,7 @@ impl Uring {
     }
 
     fn enter_once(&self, to_submit: u32, want: u32, time: Option<Timespec>) -> io::Result<u32> {
-        testing::before_wait()?;
+        testing::before_enter()?;
         // SAFETY: the handle is this ring's; what queued entries point to is kept by the contract of
         // `Request`. The CQ head was published when the last sweep dropped its queue.
         unsafe { enter::enter(self.handle, to_submit, want, self.flags, time) }
