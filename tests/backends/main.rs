@@ -21,4 +21,6 @@ mod syscalls;
 mod tasks;
 mod tcp;
 mod time;
+#[cfg(ringloop_test)]
+mod torture;
 mod wakers;
