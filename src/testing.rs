@@ -10,7 +10,7 @@
 //! | `RINGLOOP_TEST_QUEUES` | `2,4` | a ring of so many entries: both queues overflow all the time |
 //! | `RINGLOOP_TEST_WAITS` | `EINTR/5` | every fifth entry into the kernel to wait fails with that errno (epoll's only with EINTR) |
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::OnceLock;
 
@@ -30,6 +30,81 @@ pub fn waits() -> u64 {
     WAITS.get()
 }
 
+/// The next runtime of this thread has no kernel behind it: `steps` say what comes of its requests.
+/// Afterwards everything in flight ends as if it had been cancelled.
+pub fn script(steps: Vec<Step>) {
+    SCRIPT.set(Some(steps));
+}
+
+/// What a script can do. `nth` names a request in flight, in order of submission, counted round;
+/// `flags` are those of a completion queue entry.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A wait ends.
+    Turn,
+    /// A request ends as well as it can.
+    Honest { nth: u8 },
+    /// A request gets this for an answer.
+    Complete { nth: u8, result: i32, flags: u32 },
+    /// Nobody's request does.
+    Stray { token: u64, result: i32, flags: u32 },
+    /// The last answer comes again.
+    Repeat,
+    /// The kernel takes a buffer.
+    Take,
+    /// What sockets say of their addresses from now on: the bytes of a `sockaddr`, and its length.
+    Address(Vec<u8>, u32),
+}
+
+impl Step {
+    /// A script out of any bytes.
+    pub fn decode(bytes: &[u8]) -> Vec<Self> {
+        let mut bytes = bytes.iter().copied();
+        let mut steps = Vec::new();
+        while let Some(kind) = bytes.next() {
+            let mut byte = || bytes.next().unwrap_or(0);
+            // Small numbers of either sign, and some of the largest.
+            let result = |byte: u8, other: u8| match byte % 8 {
+                0 => i32::from(other),
+                1 => -i32::from(other),
+                2 => i32::from(other) << 8,
+                3 => i32::MAX - i32::from(other),
+                4 => i32::MIN + i32::from(other),
+                5 => -libc::ENOBUFS,
+                6 => -libc::ECANCELED,
+                _ => 4096 + i32::from(other) - 128,
+            };
+            steps.push(match kind % 8 {
+                0 => Self::Turn,
+                1 | 2 => Self::Honest { nth: byte() },
+                3 | 4 => {
+                    let nth = byte();
+                    let result = result(byte(), byte());
+                    let flags = u32::from(byte() & 7) | u32::from(byte()) << 16;
+                    // That it met freed memory is the one lie that may not be told.
+                    let result = if result == -libc::EFAULT { 0 } else { result };
+                    Self::Complete { nth, result, flags }
+                }
+                5 => {
+                    let token = u64::from(byte()) | u64::from(byte()) << 32;
+                    let flags = u32::from(byte() & 7) | u32::from(byte()) << 16;
+                    Self::Stray { token, result: i32::from(byte()), flags }
+                }
+                6 => match byte() % 4 {
+                    0 => {
+                        let len = u32::from(byte()) | u32::from(byte() & 1) << 31;
+                        Self::Address((0..byte() % 200).map(|_| byte()).collect(), len)
+                    }
+                    1 => Self::Take,
+                    _ => Self::Repeat,
+                },
+                _ => Self::Turn,
+            });
+        }
+        steps
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     first: u64,
@@ -40,6 +115,7 @@ struct Plan {
 thread_local! {
     static WAITS: Cell<u64> = const { Cell::new(0) };
     static PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
+    static SCRIPT: RefCell<Option<Vec<Step>>> = const { RefCell::new(None) };
 }
 
 pub(crate) fn linux() -> Option<(u8, u8)> {
@@ -50,6 +126,10 @@ pub(crate) fn linux() -> Option<(u8, u8)> {
 pub(crate) fn queues() -> Option<(u32, u32)> {
     static QUEUES: OnceLock<Option<(u32, u32)>> = OnceLock::new();
     *QUEUES.get_or_init(|| pair("RINGLOOP_TEST_QUEUES", ','))
+}
+
+pub(crate) fn take_script() -> Option<Vec<Step>> {
+    SCRIPT.take()
 }
 
 pub(crate) fn before_enter() -> io::Result<()> {

@@ -7,6 +7,8 @@
 mod backend;
 mod epoll;
 mod perform;
+#[cfg_attr(not(any(test, ringloop_test)), path = "script/absent.rs")]
+mod script;
 mod uring;
 
 #[cfg(test)]

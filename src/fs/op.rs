@@ -50,7 +50,8 @@ unsafe impl Op for ReadOp {
     }
 
     fn complete(mut self, completion: Completion) -> io::Result<Block> {
-        let n = completion.outcome()?;
+        // No kernel reads more than it was asked for, and none shall stop us by saying so.
+        let n = completion.outcome()?.min(self.len).min(self.block.capacity());
         // SAFETY: the kernel wrote `n` bytes.
         unsafe { self.block.set_filled(n) };
         Ok(self.block)
@@ -74,7 +75,7 @@ unsafe impl Op for WriteOp {
     }
 
     fn complete(self, completion: Completion) -> io::Result<(usize, Block)> {
-        completion.outcome().map(|n| (n as usize, self.block))
+        completion.outcome().map(|n| (self.block.len().min(n as usize), self.block))
     }
 }
 

@@ -194,7 +194,7 @@ impl Sink for Acceptor {
                     wakes.extend(state.waiters.pop());
                 }
             }
-            error => match -error {
+            _ => match completion.errno() {
                 libc::ECANCELED
                 | libc::ECONNABORTED
                 | libc::EINTR

@@ -15,7 +15,7 @@ use std::task::Waker;
 use bytes::Bytes;
 
 use crate::buf::{Block, Lease, Message, PIECES, Pool, Short, Spares, Stable};
-use crate::op::{Request, Token};
+use crate::op::{Completion, Request, Token};
 
 /// Bytes that the outbox takes ahead of the kernel.
 pub(super) const HIGH: usize = 64 * 1024;
@@ -168,16 +168,16 @@ impl Outbox {
     }
 
     /// Takes in the completion of the send.
-    pub(super) fn settle(&mut self, result: i32, spares: &Spares) {
+    pub(super) fn settle(&mut self, completion: Completion, spares: &Spares) {
         self.sending = None;
         if let Some(message) = self.message.take() {
             spares.keep_message(message);
         }
-        match result {
+        match completion.result {
             // A short send is the sign of an error that the next one names.
-            0.. => self.advance(result as usize, spares),
-            _ if result == -libc::EINTR || result == -libc::EAGAIN => {}
-            _ => self.fail(-result, spares),
+            went @ 0.. => self.advance(went as usize, spares),
+            _ if matches!(completion.errno(), libc::EINTR | libc::EAGAIN) => {}
+            _ => self.fail(completion.errno(), spares),
         }
     }
 
@@ -222,6 +222,10 @@ mod tests {
 
     const SENDING: Token = Token::new(1, 1);
 
+    const fn ended(result: i32) -> Completion {
+        Completion::last(SENDING, result)
+    }
+
     /// All bytes of the pieces, in order.
     fn bytes(outbox: &Outbox) -> Vec<u8> {
         outbox.pieces.iter().flat_map(|piece| piece.bytes().to_vec()).collect()
@@ -246,7 +250,7 @@ mod tests {
             outbox.sent(SENDING);
             // What is written meanwhile comes behind.
             outbox.push_copy(b"kl", &spares);
-            outbox.settle(n as i32, &spares);
+            outbox.settle(ended(n as i32), &spares);
             assert_eq!(bytes(&outbox), b"abcdefghijkl"[n..], "{n} bytes went");
             assert_eq!(outbox.room(), HIGH - (12 - n));
             assert!(outbox.wants_flush());
@@ -259,7 +263,7 @@ mod tests {
         let mut outbox = filled(&spares, &pool);
         outbox.request(3, false, &spares);
         outbox.sent(SENDING);
-        outbox.settle(i32::MAX, &spares);
+        outbox.settle(ended(i32::MAX), &spares);
         assert!(outbox.is_empty() && !outbox.wants_flush());
         assert_eq!(outbox.room(), HIGH);
     }
@@ -272,7 +276,7 @@ mod tests {
         outbox.sent(SENDING);
         outbox.fail(libc::ETIMEDOUT, &spares);
         assert_eq!(bytes(&outbox), b"abcdefghij", "the kernel still reads them");
-        outbox.settle(-libc::ECANCELED, &spares);
+        outbox.settle(ended(-libc::ECANCELED), &spares);
         assert!(outbox.is_empty());
         let error = outbox.check().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT), "the first error stays");
@@ -301,7 +305,7 @@ mod tests {
             let mut outbox = filled(&spares, &pool);
             outbox.request(3, false, &spares);
             outbox.sent(SENDING);
-            outbox.settle(-errno, &spares);
+            outbox.settle(ended(-errno), &spares);
             assert!(outbox.wants_flush() && outbox.check().is_ok());
             assert_eq!(bytes(&outbox), b"abcdefghij");
         }

@@ -125,7 +125,7 @@ impl Socket {
             match completion.result {
                 0 => inbox.end = Some(End::Eof),
                 1.. => {}
-                _ => match -completion.result {
+                _ => match completion.errno() {
                     libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
                     libc::ENOBUFS if ending => {}
                     libc::ENOBUFS => {

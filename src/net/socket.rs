@@ -132,7 +132,8 @@ impl Sink for Socket {
     fn settle(self: Rc<Self>, role: Role, completion: Completion, wakes: &mut Wakes) {
         if role == RECEIVE {
             self.settle_receive(completion, wakes);
-        } else {
+        } else if !completion.flags.more() {
+            // The kernel reads the bytes until the last one has come.
             self.settle_send(completion, wakes);
         }
     }

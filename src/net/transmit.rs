@@ -148,8 +148,8 @@ impl Socket {
     pub(super) fn settle_send(self: &Rc<Self>, completion: Completion, wakes: &mut Wakes) {
         let core = self.core();
         let mut outbox = self.outbox.borrow_mut();
-        outbox.settle(completion.result, core.spares());
-        if matches!(-completion.result, libc::ENOMEM | libc::ENOBUFS) {
+        outbox.settle(completion, core.spares());
+        if matches!(completion.errno(), libc::ENOMEM | libc::ENOBUFS) {
             // The connection stands, and a part must not look like the whole.
             self.cut_off();
         }
@@ -165,7 +165,7 @@ impl Socket {
             return self.send(false);
         }
         core.outbox_emptied();
-        if completion.result == -libc::ECANCELED {
+        if completion.errno() == libc::ECANCELED {
             self.cut_off();
         }
         if let Some(alarm) = self.lingering.take() {

@@ -55,7 +55,13 @@ impl Completion {
 
     /// The result, with `-errno` as an error.
     pub(crate) fn outcome(self) -> std::io::Result<u32> {
-        u32::try_from(self.result).map_err(|_| std::io::Error::from_raw_os_error(-self.result))
+        u32::try_from(self.result).map_err(|_| std::io::Error::from_raw_os_error(self.errno()))
+    }
+
+    /// The error as a positive number; not above 0 where there is none.
+    pub(crate) const fn errno(self) -> i32 {
+        // No kernel says `i32::MIN`, and none shall stop us by it.
+        self.result.saturating_neg()
     }
 }
 

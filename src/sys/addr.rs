@@ -20,6 +20,17 @@ impl SockAddr {
         Self { storage: unsafe { mem::zeroed() }, len: 0 }
     }
 
+    /// An address as a kernel might write it: these bytes, of which it says that there are `len`.
+    #[cfg(any(test, ringloop_test))]
+    pub(crate) fn raw(bytes: &[u8], len: libc::socklen_t) -> Self {
+        let mut this = Self { len, ..Self::empty() };
+        let n = bytes.len().min(size_of::<libc::sockaddr_storage>());
+        // SAFETY: `n` bytes fit into the storage, for which every pattern is valid, and come from a
+        // slice that is no part of it.
+        unsafe { (&raw mut this.storage).cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), n) };
+        this
+    }
+
     pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
         (&raw const self.storage).cast()
     }

@@ -13,6 +13,8 @@ mod fairness;
 mod files;
 mod idle;
 mod interval;
+#[cfg(ringloop_test)]
+mod lies;
 mod panics;
 mod readiness;
 mod remote;

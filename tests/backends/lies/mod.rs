@@ -1,0 +1,108 @@
+//! Completions that lie: no kernel should tell them, and none of them may do harm.
+//!
+//! The driver is a script here (`src/driver/script.rs`), so these tests are the same on every backend.
+//! `ci/fuzz` looks for worse ones.
+
+pub(crate) mod world;
+
+use proptest::prelude::*;
+use ringloop::testing::Step;
+use world::live;
+
+/// Entries' flags: further ones follow; the bytes are in buffer `id`.
+const MORE: u32 = 2;
+const fn buffer(id: u32) -> u32 {
+    1 | id << 16
+}
+
+/// Everything in the world gets going: connected, armed, something sent.
+fn begun() -> Vec<Step> {
+    let mut steps = Vec::new();
+    for _ in 0..6 {
+        steps.extend((0..8).map(|nth| Step::Honest { nth }));
+        steps.push(Step::Turn);
+    }
+    steps
+}
+
+/// Lives with `lie` told of each request in flight, after a good beginning.
+fn told(lie: impl Fn(u8) -> Vec<Step>) -> u64 {
+    let mut steps = begun();
+    for nth in 0..20 {
+        steps.extend(lie(nth));
+        steps.push(Step::Turn);
+    }
+    steps.extend(begun());
+    live(steps).strays
+}
+
+// Seen to fail when `InFlight::settle` does not compare the serial, and when it settles a slot that is
+// Done.
+#[test]
+fn a_stray_a_late_or_a_repeated_completion_reaches_nobody() {
+    let strays = told(|nth| {
+        vec![
+            Step::Stray { token: u64::from(nth), result: 5, flags: 0 },
+            Step::Stray { token: 1 << 40 | u64::from(nth), result: 5, flags: MORE },
+            Step::Stray { token: u64::MAX - u64::from(nth), result: -1, flags: buffer(1) },
+        ]
+    });
+    assert_eq!(strays, 60, "each is counted");
+    let strays = told(|nth| {
+        vec![Step::Complete { nth, result: -libc::ECANCELED, flags: 0 }, Step::Repeat, Step::Repeat]
+    });
+    assert!(strays > 20, "{strays} of at least 20 repeated completions were counted");
+}
+
+// Seen to fail when `Pool::lease` does not ask whether the buffer was taken, or how long it is.
+#[test]
+fn a_buffer_that_nobody_gave_or_that_is_shorter_is_not_read() {
+    for id in [0, 1, 3, 4, 5, 100, 0xffff] {
+        for result in [1, 4096, 4097, i32::MAX] {
+            for flags in [buffer(id), buffer(id) | MORE] {
+                told(|nth| vec![Step::Complete { nth, result, flags }]);
+                told(|nth| vec![Step::Take, Step::Complete { nth, result, flags }, Step::Repeat]);
+            }
+        }
+    }
+}
+
+// Seen to fail when `ReadOp::complete` takes the kernel's word for how much it read.
+#[test]
+fn a_length_beyond_all_bounds_is_cut_off() {
+    for result in [1, 101, 4097, 65_537, i32::MAX - 1, i32::MAX] {
+        told(|nth| vec![Step::Complete { nth, result, flags: 0 }]);
+    }
+}
+
+#[test]
+fn an_errno_that_does_not_exist_is_an_error_like_others() {
+    for result in [-1, -4095, -4096, -100_000, i32::MIN, i32::MIN + 1] {
+        for flags in [0, MORE, buffer(0), buffer(2) | MORE] {
+            told(|nth| vec![Step::Complete { nth, result, flags }]);
+        }
+    }
+}
+
+// Seen to fail when `SockAddr::to_inet` looks at the family alone.
+#[test]
+fn an_address_that_is_none_is_an_error() {
+    for family in [0u16, 1, 2, 10, 17, 0xffff] {
+        for len in [0, 1, 2, 3, 15, 16, 27, 28, 128, 129, u32::MAX] {
+            let mut bytes = family.to_ne_bytes().to_vec();
+            bytes.resize(30, 0xee);
+            told(|nth| vec![Step::Address(bytes.clone(), len), Step::Honest { nth }]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_stream_of_completions_does_harm(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let mut steps = if bytes.len() % 2 == 0 { begun() } else { Vec::new() };
+        steps.extend(Step::decode(&bytes));
+        live(steps);
+    }
+}
