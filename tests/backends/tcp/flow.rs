@@ -5,11 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::support::{build, on_each_backend, run_on_each};
+use crate::support::{build, on_each_backend};
 
 /// What may be parked for one socket: the limit, what one arming brings, and its last piece; and a
 /// little, because the memory is counted and not every piece is full.
 const PARKED_MOST: u64 = (64 + 128 + 16 + 48) << 10;
+
+/// What may be parked for a socket before it was ever paused. Without totals (Linux 6.0 to 6.16) a
+/// multishot receive brings 33 pieces at a stretch, and a cancel misses it while there is more: three
+/// stretches were seen. From then on the socket receives one-shot.
+fn parked_first(rung: &str) -> u64 {
+    let stretches = if rung.contains("without receive totals") { 8 } else { 0 };
+    PARKED_MOST + stretches * 33 * (16 << 10)
+}
 
 /// A peer that writes `len` bytes, and how many it has written.
 fn counting_peer(
@@ -45,57 +53,70 @@ async fn until_stuck(written: &AtomicUsize, most: u64) {
 #[test]
 fn a_reader_that_does_not_read_parks_a_bounded_amount_and_loses_nothing() {
     const LEN: usize = 64 << 20;
-    run_on_each(|| async {
-        let (mut ours, theirs) = with_std().await;
-        let (written, peer) = counting_peer(theirs, LEN);
-        let mut buf = vec![0; 100_000];
-        // The first read arms the receive; then nobody reads.
-        let n = ours.read(&mut buf[..1]).await.unwrap();
-        let mut position = check(&buf[..n], 0);
-        until_stuck(&written, PARKED_MOST).await;
-        assert!(written.load(Ordering::Relaxed) < LEN, "it was not held up at all");
-        let mut reads = 0;
-        loop {
-            let n = ours.read(&mut buf).await.unwrap();
-            if n == 0 {
-                break;
-            }
-            position = check(&buf[..n], position);
-            reads += 1;
-            let parked = ringloop::metrics().buffered;
-            assert!(parked <= PARKED_MOST, "{parked} bytes are parked");
-            if reads == 50 {
-                // Held up once more, in the middle.
-                until_stuck(&written, PARKED_MOST).await;
-            }
-        }
-        assert_eq!(position, LEN);
-        join(peer).await;
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let first = parked_first(&runtime.backend().to_string());
+        runtime.block_on(parks_a_bounded_amount(LEN, first));
     });
+}
+
+/// `first`: what may be parked at first.
+async fn parks_a_bounded_amount(len: usize, first: u64) {
+    let (mut ours, theirs) = with_std().await;
+    let (written, peer) = counting_peer(theirs, len);
+    let mut buf = vec![0; 100_000];
+    // The first read arms the receive; then nobody reads.
+    let n = ours.read(&mut buf[..1]).await.unwrap();
+    let mut position = check(&buf[..n], 0);
+    until_stuck(&written, first).await;
+    assert!(written.load(Ordering::Relaxed) < len, "it was not held up at all");
+    let mut reads = 0;
+    loop {
+        let n = ours.read(&mut buf).await.unwrap();
+        if n == 0 {
+            break;
+        }
+        position = check(&buf[..n], position);
+        reads += 1;
+        let parked = ringloop::metrics().buffered;
+        // Fifty reads have taken what was parked at first.
+        let most = if reads < 50 { first } else { PARKED_MOST };
+        assert!(parked <= most, "{parked} bytes are parked");
+        if reads == 50 {
+            // Held up once more, in the middle.
+            until_stuck(&written, PARKED_MOST).await;
+        }
+    }
+    assert_eq!(position, len);
+    join(peer).await;
 }
 
 #[test]
 fn a_slow_reader_does_not_slow_down_others() {
     const LEN: usize = 16 << 20;
-    run_on_each(|| async {
-        let (mut slow, theirs) = with_std().await;
-        let (written, peer) = counting_peer(theirs, LEN);
-        assert_eq!(slow.read(&mut [0]).await.unwrap(), 1);
-        until_stuck(&written, PARKED_MOST).await;
-        let (address, server) = echo_server().await;
-        let fast: Vec<_> = (0..8).map(|_| ringloop::spawn(round_trips(address, 200))).collect();
-        for fast in fast {
-            fast.await.unwrap().unwrap();
-        }
-        server.cancel();
-        let mut position = 1;
-        let mut buf = vec![0; 100_000];
-        while position < LEN {
-            let n = slow.read(&mut buf).await.unwrap();
-            assert_ne!(n, 0, "the end after {position} bytes");
-            position = check(&buf[..n], position);
-        }
-        join(peer).await;
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let first = parked_first(&runtime.backend().to_string());
+        runtime.block_on(async {
+            let (mut slow, theirs) = with_std().await;
+            let (written, peer) = counting_peer(theirs, LEN);
+            assert_eq!(slow.read(&mut [0]).await.unwrap(), 1);
+            until_stuck(&written, first).await;
+            let (address, server) = echo_server().await;
+            let fast: Vec<_> = (0..8).map(|_| ringloop::spawn(round_trips(address, 200))).collect();
+            for fast in fast {
+                fast.await.unwrap().unwrap();
+            }
+            server.cancel();
+            let mut position = 1;
+            let mut buf = vec![0; 100_000];
+            while position < LEN {
+                let n = slow.read(&mut buf).await.unwrap();
+                assert_ne!(n, 0, "the end after {position} bytes");
+                position = check(&buf[..n], position);
+            }
+            join(peer).await;
+        });
     });
 }
 
