@@ -28,9 +28,9 @@ pub(crate) enum Request {
     Read { fd: RawFd, ptr: *mut u8, len: u32, offset: u64 },
     /// `pwrite(2)`, with the `offset` of a read.
     Write { fd: RawFd, ptr: *const u8, len: u32, offset: u64 },
-    /// `recv(2)`. Multi: until EOF (0), an error, `-ENOBUFS` (the pool is empty), or `total` bytes
-    /// (0: no end) have come, where `Backend::totals` says that the driver knows totals; the receive
-    /// that reaches `total` may overshoot it by its own size.
+    /// `recv(2)`. Multi: until EOF or an empty datagram (0), an error, `-ENOBUFS` (the pool is empty),
+    /// or `total` bytes (0: no end) have come, where `Backend::totals` says that the driver knows
+    /// totals; the receive that reaches `total` may overshoot it by its own size.
     /// Only pool buffers can be multi.
     Recv { fd: RawFd, into: Into, multi: bool, total: u32 },
     /// `send(2)` of all `len` bytes (`MSG_NOSIGNAL | MSG_WAITALL`); a cancelled one says how many

@@ -10,6 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::*;
 use crate::sys::{file, socket};
 
+// Seen to fail when a cancel that finds the submission queue full is dropped.
 #[test]
 fn thousands_of_requests_and_cancels_in_one_turn_each_end_as_they_should() {
     each(|rig| {
@@ -63,6 +64,7 @@ fn thousands_of_requests_and_cancels_in_one_turn_each_end_as_they_should() {
     });
 }
 
+// Seen to fail when the completions of the kernel's overflow list are thrown away.
 #[test]
 fn multishots_that_complete_into_a_full_queue_lose_nothing() {
     each(|rig| {
@@ -149,6 +151,7 @@ fn receive(
     (result, bytes)
 }
 
+// Seen to fail when the buffer of a receive that brought nothing is not given back.
 #[test]
 fn an_empty_datagram_is_a_completion_of_its_own_and_costs_no_buffer() {
     each(|rig| {
@@ -177,6 +180,7 @@ fn an_empty_datagram_is_a_completion_of_its_own_and_costs_no_buffer() {
     });
 }
 
+// Seen to fail when a receive says how long the datagram was (MSG_TRUNC).
 #[test]
 fn a_datagram_that_is_too_long_is_cut_and_the_next_one_is_whole() {
     each(|rig| {
@@ -207,6 +211,7 @@ fn a_datagram_that_is_too_long_is_cut_and_the_next_one_is_whole() {
     });
 }
 
+// Seen to fail when the epoll driver keeps what it knows of a descriptor over its close.
 #[test]
 fn a_number_that_is_used_again_carries_nothing_over() {
     each(|rig| {
@@ -241,7 +246,8 @@ fn a_number_that_is_used_again_carries_nothing_over() {
             fd = new;
             drop(kept);
         }
-        assert!(reused > 0 || BACKENDS.is_empty(), "no number came back");
+        // Other tests open descriptors too, so not every number comes back.
+        assert!(reused > 0, "no number came back");
         rig.close(fd);
     });
 }
@@ -258,6 +264,7 @@ fn alone(name: &str, test: impl FnOnce()) {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
+// Seen to fail when an accept that is told EMFILE waits for an edge.
 #[test]
 fn short_of_descriptors_an_accept_says_so_and_the_connection_stays() {
     alone("short_of_descriptors_an_accept_says_so_and_the_connection_stays", || {

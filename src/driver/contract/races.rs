@@ -107,7 +107,7 @@ fn eight(rig: &mut Rig, token: Token, peer: &Peer<'_>, again: Request) {
     }
 }
 
-// Seen to fail when the epoll driver, asked to end a receive, tries it once more and drops the bytes.
+// Seen to fail when the epoll driver, asked to end one, tries once more and drops what that brings.
 #[test]
 fn a_receive_and_its_cancel_lose_no_byte() {
     each(|rig| {
@@ -126,6 +126,7 @@ fn a_receive_and_its_cancel_lose_no_byte() {
     });
 }
 
+// Seen to fail when the epoll driver, asked to end one, tries once more and drops what that brings.
 #[test]
 fn a_read_of_a_pipe_and_its_cancel_lose_no_byte() {
     each(|rig| {
@@ -146,7 +147,7 @@ fn a_read_of_a_pipe_and_its_cancel_lose_no_byte() {
     });
 }
 
-// Seen to fail when a buffer that comes with a cancelled multishot is not looked into.
+// Seen to fail when the epoll driver, asked to end one, tries once more and drops what that brings.
 #[test]
 fn a_multishot_and_its_cancel_lose_no_byte_and_no_buffer() {
     each(|rig| {
@@ -198,7 +199,7 @@ fn a_poll_and_its_cancel_leave_the_socket_as_it_is() {
     });
 }
 
-// Seen to fail when what a cancelled accept brings is taken for nothing.
+// Seen to fail when the epoll driver, asked to end one, tries once more and drops what that brings.
 #[test]
 fn an_accept_and_its_cancel_lose_no_connection() {
     each(|rig| {
@@ -240,6 +241,7 @@ fn an_accept_and_its_cancel_lose_no_connection() {
     });
 }
 
+// Seen to fail when a cancelled send does not say how much had gone.
 #[test]
 fn a_send_to_a_full_socket_and_its_cancel_count_every_byte() {
     each(|rig| {

@@ -1,36 +1,23 @@
 //! Plays steps on one driver and writes down what comes of each.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-
-use super::steps::{At, BIG, How, Show, Step, Thing, To};
+use super::requests::{Op, Side, kind, length, request, side};
+use super::steps::{BIG, How, Step, Thing};
 use super::world::{World, digest, info, said};
 use crate::buf::Message;
-use crate::driver::contract::{Rig, SIZE, STUCK};
+use crate::driver::contract::{Rig, STUCK};
 use crate::driver::{Driver, Until};
-use crate::op::{Call, Completion, Into, Request, Token};
+use crate::op::{Call, Completion, Request};
 use crate::sys::file;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 /// How long a driver may take to do what the oracle has done at once.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A driver is quiet when nothing has come for this long.
 const QUIET: Duration = Duration::from_millis(1);
-
-/// A request in flight.
-struct Op {
-    token: Token,
-    thing: Option<Thing>,
-    request: Request,
-    cancelled: bool,
-    /// Where it receives, and what it sends from where that is not static.
-    buf: Vec<u8>,
-    _message: Option<Box<Message>>,
-}
 
 /// What has come of a request in this step.
 #[derive(Default)]
@@ -161,96 +148,9 @@ impl Player<'_> {
 
     /// Submits a step's request.
     fn request(&mut self, number: usize, step: Step) -> String {
-        // Rule 9.
-        let offset = |thing: Thing, at: At| {
-            at.filter(|&at| at == 0 || !thing.is_socket()).unwrap_or(Request::POSITION)
-        };
-        let mut buf = Vec::new();
-        let mut room = |len: u32| {
-            buf = vec![0; len as usize];
-            buf.as_mut_ptr()
-        };
-        let totals = self.totals;
-        let fd = |world: &mut World, thing| world.end(thing).ours;
-        let world = &mut self.world;
-        let (thing, request) = match step {
-            Step::Nop => (None, Request::Nop),
-            Step::Recv(thing, len) => {
-                let into = Into::At { ptr: room(len), len };
-                (Some(thing), Request::Recv { fd: fd(world, thing), into, multi: false, total: 0 })
-            }
-            Step::RecvPool(thing) => {
-                let (fd, into) = (fd(world, thing), Into::Group);
-                (Some(thing), Request::Recv { fd, into, multi: false, total: 0 })
-            }
-            Step::Stream(thing, total) => {
-                let (fd, total) = (fd(world, thing), if totals { total } else { 0 });
-                (Some(thing), Request::Recv { fd, into: Into::Group, multi: true, total })
-            }
-            // Rule 8.
-            Step::Write(Thing::Event, 0, _) | Step::Read(Thing::Dir, 0, _) => {
-                return "never".into();
-            }
-            Step::Read(thing, len, at) => {
-                let (fd, ptr, offset) = (fd(world, thing), room(len), offset(thing, at));
-                (Some(thing), Request::Read { fd, ptr, len, offset })
-            }
-            Step::Write(thing, len, at) => {
-                let (fd, ptr) = (fd(world, thing), world.end(thing).next(len).as_ptr());
-                (Some(thing), Request::Write { fd, ptr, len, offset: offset(thing, at) })
-            }
-            Step::Send(thing, len) | Step::Quiet(thing, len) => {
-                let end = world.end(thing);
-                // Rule 5.
-                let room = !end.big && end.unread < 8;
-                let quiet = matches!(step, Step::Quiet(..)) && room;
-                let ptr = end.next(len).as_ptr();
-                (Some(thing), Request::Send { fd: end.ours, ptr, len, quiet })
-            }
-            Step::SendMsg(thing, len) if world.end(thing).half => {
-                let end = world.end(thing);
-                let ptr = end.next(len).as_ptr();
-                (Some(thing), Request::Send { fd: end.ours, ptr, len, quiet: false })
-            }
-            Step::SendMsg(thing, _) => {
-                let fd = fd(world, thing);
-                (Some(thing), Request::SendMsg { fd, message: std::ptr::null() })
-            }
-            Step::Accept(thing) => {
-                (Some(thing), Request::Accept { fd: fd(world, thing), multi: false })
-            }
-            Step::AcceptAll(thing) => {
-                (Some(thing), Request::Accept { fd: fd(world, thing), multi: true })
-            }
-            Step::Connect(thing, to) => {
-                let fd = fd(world, thing);
-                let address = match to {
-                    To::Listener if world.end(Thing::Listener).ours >= 0 => &world.listener,
-                    _ => &world.nobody,
-                };
-                (
-                    Some(thing),
-                    Request::Connect { fd, address: address.as_ptr(), len: address.len() },
-                )
-            }
-            Step::Open(path) => {
-                let (path, flags) = world.path(path);
-                (None, Request::Open { path, flags, mode: 0o640 })
-            }
-            Step::Sync(thing, data_only) => {
-                (Some(thing), Request::Sync { fd: fd(world, thing), data_only })
-            }
-            Step::Poll(thing, show) => {
-                let events = match show {
-                    Show::Nothing => 0,
-                    Show::In => libc::POLLIN,
-                    Show::Out => libc::POLLOUT,
-                    Show::InOut => libc::POLLIN | libc::POLLOUT,
-                    Show::Pri => libc::POLLPRI,
-                };
-                (Some(thing), Request::Poll { fd: fd(world, thing), events: events as u32 })
-            }
-            other => unreachable!("{other:?} is no request"),
+        let (thing, request, buf) = match request(&mut self.world, step, self.totals) {
+            Ok(request) => request,
+            Err(why) => return why.into(),
         };
         let len =
             if let Step::SendMsg(_, len) = step { len } else { length(&request, &buf) as u32 };
@@ -472,87 +372,3 @@ impl Player<'_> {
         line
     }
 }
-
-impl Op {
-    /// Whether its end waits for nobody.
-    fn ends_by_itself(&self) -> bool {
-        match self.request {
-            Request::Nop | Request::Open { .. } | Request::Close { .. } | Request::Sync { .. } => {
-                true
-            }
-            Request::Read { .. } | Request::Write { .. } => {
-                self.thing.is_some_and(Thing::never_waits)
-            }
-            _ => false,
-        }
-    }
-
-    fn connects(&self) -> bool {
-        matches!(self.request, Request::Connect { .. })
-    }
-
-    /// Its result, in the words that are compared.
-    fn ended(&self, result: i32) -> String {
-        match self.request {
-            Request::Accept { .. } | Request::Open { .. } if result >= 0 => "with it".into(),
-            // Rules 2 and 3.
-            Request::Send { .. } | Request::SendMsg { .. }
-                if self.cancelled && result < length(&self.request, &self.buf) as i32 =>
-            {
-                "cancelled".into()
-            }
-            Request::Send { .. } | Request::SendMsg { .. }
-                if result > 0 && (result as usize) < length(&self.request, &self.buf) =>
-            {
-                "halfway".into()
-            }
-            // Rule 3.
-            Request::Read { .. } | Request::Send { .. }
-                if self.cancelled && result == -libc::EINTR =>
-            {
-                format!("{:?}", Errno::ECANCELED)
-            }
-            _ if result < 0 => format!("{:?}", Errno::from_raw(-result)),
-            _ => result.to_string(),
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Read,
-    Write,
-}
-
-fn side(request: &Request) -> Option<Side> {
-    match request {
-        Request::Read { .. } | Request::Recv { .. } | Request::Accept { .. } => Some(Side::Read),
-        Request::Write { .. }
-        | Request::Send { .. }
-        | Request::SendMsg { .. }
-        | Request::Connect { .. } => Some(Side::Write),
-        _ => None,
-    }
-}
-
-/// How much a request moves at most; a message has a buffer of its length.
-fn length(request: &Request, buf: &[u8]) -> usize {
-    match *request {
-        Request::Write { len, .. } | Request::Send { len, .. } => len as usize,
-        Request::Recv { into: Into::Group, .. } => SIZE,
-        Request::SendMsg { .. } | Request::Recv { .. } | Request::Read { .. } => buf.len(),
-        Request::Accept { .. } | Request::Connect { .. } => 1,
-        _ => 0,
-    }
-}
-
-/// The syscall of a request.
-fn kind(request: &Request) -> u8 {
-    match request {
-        Request::Read { .. } | Request::Write { .. } => 0,
-        Request::Recv { .. } | Request::Send { .. } | Request::SendMsg { .. } => 1,
-        _ => 2,
-    }
-}
-
-const _: () = assert!(How::Read as i32 == libc::SHUT_RD);
