@@ -44,7 +44,7 @@ use self::steps::{Step, steps};
 use super::*;
 
 /// How many cases are played unless the environment says so.
-const CASES: u32 = 32;
+const CASES: u32 = 24;
 
 fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
