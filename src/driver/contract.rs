@@ -4,11 +4,14 @@
 //! exactly once, and nothing comes of a token that is not in flight.
 
 mod cancel;
+mod differential;
 mod ends;
+mod faults;
 mod files;
 mod order;
 mod pool;
 mod quiet;
+mod races;
 mod sleep;
 
 use std::collections::VecDeque;

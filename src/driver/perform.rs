@@ -158,7 +158,8 @@ impl Operation {
                 let result = retry(|| unsafe { socket::connect(fd, address, len) });
                 self.connected(result)
             }
-            Request::Poll { fd, events } => match file::poll(fd, events) {
+            // io_uring takes a half-close for asked of as well, and poll(2) must be told.
+            Request::Poll { fd, events } => match file::poll(fd, events | libc::POLLRDHUP as u32) {
                 Ok(0) => Attempt::NotReady,
                 Ok(shown) if shown & libc::POLLNVAL as u32 != 0 => Attempt::Done(-libc::EBADF),
                 Ok(shown) => Attempt::Done(shown as i32),
@@ -170,6 +171,8 @@ impl Operation {
                 // SAFETY: as above.
                 let read = |at| unsafe { file::read(fd, ptr, len as usize, at) };
                 attempt(stream(offset, |at| match retry(|| now(at)) {
+                    // Of no bytes preadv2(2) asks nobody, and others find a fault (eventfd).
+                    Ok(_) if len == 0 => retry(|| read(at)),
                     // Then readiness must do, though another reader of the same file may be faster:
                     // O_NONBLOCK would be theirs too, so it is not ours to set.
                     Err(e) if unsupported(&e) => {
@@ -187,6 +190,7 @@ impl Operation {
                 // SAFETY: as above; `some` is not more than `len`.
                 let write = |at| unsafe { file::write(fd, ptr, some, at) };
                 attempt(stream(offset, |at| match retry(|| now(at)) {
+                    Ok(_) if len == 0 => retry(|| write(at)),
                     Err(e) if unsupported(&e) => {
                         ready(fd, libc::POLLOUT)?;
                         retry(|| write(at))

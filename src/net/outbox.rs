@@ -62,6 +62,12 @@ pub(super) struct Outbox {
     sending: Option<Token>,
     /// The header of the send in flight, if it is a gathered one.
     message: Option<Stable<Message>>,
+    /// Bytes that the gathered send in flight carries.
+    gathered: usize,
+    /// Set by a gathered send that ended early without an error; cleared by the next send, which goes
+    /// singly. io_uring ends the gathered ones instead of waiting where the peer has half-closed
+    /// (`uring-sys-notes/send.md`), and gathered again it would end at once again.
+    singly: bool,
     /// Why nothing more can be sent: an errno. Set once.
     error: Option<i32>,
     /// Set when it stands in the core's list for this turn's flush.
@@ -77,6 +83,8 @@ impl Outbox {
             buffered: 0,
             sending: None,
             message: None,
+            gathered: 0,
+            singly: false,
             error: None,
             dirty: false,
             writer: None,
@@ -137,7 +145,7 @@ impl Outbox {
     /// The next send: of one piece, or gathered. `quiet`: as far as the socket is concerned, nobody
     /// waits for its end.
     pub(super) fn request(&mut self, fd: i32, quiet: bool, spares: &Spares) -> Request {
-        if self.pieces.len() == 1 {
+        if std::mem::take(&mut self.singly) || self.pieces.len() == 1 {
             let piece = self.pieces.front_mut().expect("there is one");
             // The owner of foreign bytes may wait for them to be dropped.
             let quiet = quiet && self.writer.is_none() && !matches!(piece, Piece::Bytes(_));
@@ -147,6 +155,7 @@ impl Outbox {
         }
         let mut message = spares.message();
         let header = message.gather(self.gathered());
+        self.gathered = self.gathered().map(<[u8]>::len).sum();
         self.message = Some(message);
         Request::SendMsg { fd, message: header }
     }
@@ -172,6 +181,8 @@ impl Outbox {
         self.sending = None;
         if let Some(message) = self.message.take() {
             spares.keep_message(message);
+            let short = (0..self.gathered as i32).contains(&completion.result);
+            self.singly = short || completion.errno() == libc::EAGAIN;
         }
         match completion.result {
             // A short send is the sign of an error that the next one names.
@@ -254,6 +265,33 @@ mod tests {
             assert_eq!(bytes(&outbox), b"abcdefghijkl"[n..], "{n} bytes went");
             assert_eq!(outbox.room(), HIGH - (12 - n));
             assert!(outbox.wants_flush());
+        }
+    }
+
+    // Seen to fail when `singly` is never set.
+    #[test]
+    fn what_a_gathered_send_left_is_not_gathered_again_at_once() {
+        let (spares, pool) = (Spares::default(), Pool::new(2, 256, 1 << 20).unwrap());
+        let is_gathered = |outbox: &mut Outbox| {
+            let request = outbox.request(3, false, &spares);
+            outbox.sent(SENDING);
+            matches!(request, Request::SendMsg { .. })
+        };
+        for (result, singly) in [(-libc::EAGAIN, true), (0, true), (4, true), (8, false)] {
+            let mut outbox = Outbox::new();
+            for piece in ["abcd", "efgh"] {
+                outbox.push(Piece::Bytes(Bytes::from_static(piece.as_bytes())), &pool);
+            }
+            assert!(is_gathered(&mut outbox));
+            for piece in ["ij", "kl", "mn"] {
+                outbox.push(Piece::Bytes(Bytes::from_static(piece.as_bytes())), &pool);
+            }
+            outbox.settle(ended(result), &spares);
+            assert_eq!(is_gathered(&mut outbox), !singly, "after {result}");
+            if singly {
+                outbox.settle(ended(1), &spares);
+                assert!(is_gathered(&mut outbox), "and then again");
+            }
         }
     }
 

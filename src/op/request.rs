@@ -23,13 +23,14 @@ pub(crate) enum Into {
 pub(crate) enum Request {
     /// Does nothing: a round trip through the driver.
     Nop,
-    /// `pread(2)`; at the file position where `offset` is [`Request::POSITION`].
+    /// `pread(2)`; at the file position where `offset` is [`Request::POSITION`]. A pipe and its kin
+    /// have no positions and do not look at it; a socket takes that one and 0 only.
     Read { fd: RawFd, ptr: *mut u8, len: u32, offset: u64 },
-    /// `pwrite(2)`; at the file position where `offset` is [`Request::POSITION`].
+    /// `pwrite(2)`, with the `offset` of a read.
     Write { fd: RawFd, ptr: *const u8, len: u32, offset: u64 },
-    /// `recv(2)`. Multi: until EOF (0), an error, `-ENOBUFS` (the pool is empty), or `total` bytes
-    /// (0: no end) have come, where `Backend::totals` says that the driver knows totals; the receive
-    /// that reaches `total` may overshoot it by its own size.
+    /// `recv(2)`. Multi: until EOF or an empty datagram (0), an error, `-ENOBUFS` (the pool is empty),
+    /// or `total` bytes (0: no end) have come, where `Backend::totals` says that the driver knows
+    /// totals; the receive that reaches `total` may overshoot it by its own size.
     /// Only pool buffers can be multi.
     Recv { fd: RawFd, into: Into, multi: bool, total: u32 },
     /// `send(2)` of all `len` bytes (`MSG_NOSIGNAL | MSG_WAITALL`); a cancelled one says how many
@@ -37,11 +38,14 @@ pub(crate) enum Request {
     /// and answer it when something else wakes it, and may end it with `-EAGAIN` or a short count
     /// where a plain send would wait for room.
     Send { fd: RawFd, ptr: *const u8, len: u32, quiet: bool },
-    /// `sendmsg(2)` of all bytes of the message (`MSG_NOSIGNAL | MSG_WAITALL`).
+    /// `sendmsg(2)` of all bytes of the message (`MSG_NOSIGNAL | MSG_WAITALL`). Where the peer has
+    /// half-closed, io_uring does not wait for room on a non-blocking socket: it ends with a short count
+    /// or `-EAGAIN`. A `Send` waits.
     SendMsg { fd: RawFd, message: *const libc::msghdr },
     /// `accept4(2)` with `SOCK_CLOEXEC | SOCK_NONBLOCK` and no address.
     Accept { fd: RawFd, multi: bool },
-    /// `connect(2)`; completes when the connection stands or has failed.
+    /// `connect(2)`; completes when the connection stands or has failed. A socket whose connect has
+    /// failed is good for its close only: what else it does depends on the driver.
     Connect { fd: RawFd, address: *const libc::sockaddr, len: u32 },
     /// `close(2)`. The owner has seen the terminal completion of every other request on `fd`.
     Close { fd: RawFd },
@@ -50,6 +54,7 @@ pub(crate) enum Request {
     /// `fsync(2)`, or `fdatasync(2)` where `data_only`.
     Sync { fd: RawFd, data_only: bool },
     /// Waits until `fd` shows one of `events` (`POLLIN`, `POLLOUT`, …); the result is what it shows.
+    /// Unasked as well: `POLLERR`, `POLLHUP`, and `POLLRDHUP`, a half-close by the peer.
     Poll { fd: RawFd, events: u32 },
 }
 

@@ -1,12 +1,13 @@
 //! Multishot and pool receives on kernels that have neither (before Linux 6.0).
 //!
-//! Poll, then one-shot into a pool buffer that is taken when data is there, as the plain syscalls
-//! of [`perform`](super::super::perform) do it:
+//! One-shot into a pool buffer that is taken when data is there, as the plain syscalls of
+//! [`perform`](super::super::perform) do it, and a poll until there is more. The first try comes before
+//! the first poll: what cannot be done at all may show nothing to a poll, and would never end.
 //!
 //! ```text
-//!   submit ─► POLL_ADD ─► it fires ─► receive or accept until it would wait ─► completions
-//!                ▲                                        │ goes on
-//!                └────────────────────────────────────────┘
+//!   submit ─► receive or accept until it would wait ─► completions
+//!                ▲                    │ goes on
+//!                └─ it fires ◄─ POLL_ADD
 //! ```
 
 use std::collections::HashMap;
@@ -28,7 +29,7 @@ const MARK: u64 = 0xffff_fff0;
 pub(super) struct Emulated {
     slots: Slab<Slot>,
     by_token: HashMap<u64, usize>,
-    /// Slots whose poll has completed since the last [`pump`](Self::pump).
+    /// Slots that are new, or whose poll has completed, since the last [`pump`](Self::pump).
     fired: Vec<usize>,
 }
 
@@ -49,12 +50,12 @@ impl Emulated {
         )
     }
 
-    /// Takes a request over. Returns the user data of its poll, which the caller submits.
-    pub(super) fn insert(&mut self, token: Token, request: Request) -> u64 {
+    /// Takes a request over, for the next [`pump`](Self::pump).
+    pub(super) fn insert(&mut self, token: Token, request: Request) {
         let operation = Operation::new(request);
         let key = self.slots.insert(Slot { token, operation, cancelled: false });
         self.by_token.insert(token.user_data(), key);
-        data_of(key)
+        self.fired.push(key);
     }
 
     /// Asks a request to end. Returns the user data of its poll, if it is one of ours.
@@ -73,7 +74,7 @@ impl Emulated {
         true
     }
 
-    /// Goes on with the requests whose poll fired. Returns those that need a new poll: the
+    /// Goes on with the requests that are new or whose poll fired. Returns those that need a new poll: the
     /// descriptor, and the user data.
     pub(super) fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) -> Vec<(i32, u64)> {
         let mut again = Vec::new();

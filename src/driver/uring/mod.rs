@@ -179,6 +179,13 @@ impl Uring {
         }
     }
 
+    /// Goes on with the requests that are emulated; those that wait get a poll.
+    fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) {
+        for (fd, data) in self.emulated.pump(pool, done) {
+            self.push(encode::readable(fd, false).user_data(data));
+        }
+    }
+
     /// Hands over the queue and sleeps as `until` says. At most one enter, unless the queue
     /// overflowed or the kernel took only a part.
     fn enter(&mut self, until: Until) -> io::Result<()> {
@@ -293,9 +300,7 @@ fn known(result: i32) -> i32 {
 impl Driver for Uring {
     fn submit(&mut self, token: Token, request: Request) {
         if !self.caps.has(Caps::MULTISHOT) && Emulated::wants(&request) {
-            let data = self.emulated.insert(token, request);
-            let fd = request.fd().expect("a receive and an accept have one");
-            return self.push(encode::readable(fd, false).user_data(data));
+            return self.emulated.insert(token, request);
         }
         let entry = match request {
             Request::Send { fd, ptr, len, quiet: true } if self.quiet.admit(token, len) => {
@@ -317,7 +322,9 @@ impl Driver for Uring {
             provided.publish(pool);
         }
         self.arm_bell();
-        self.enter(until)?;
+        let before = done.len();
+        self.pump(pool, done);
+        self.enter(if done.len() > before { Until::Now } else { until })?;
         self.sweep(done);
         for _ in 0..FLUSHES {
             if !self.ring.submission().cq_overflow() {
@@ -332,9 +339,7 @@ impl Driver for Uring {
         if all_in {
             self.quiet.answer(done);
         }
-        for (fd, data) in self.emulated.pump(pool, done) {
-            self.push(encode::readable(fd, false).user_data(data));
-        }
+        self.pump(pool, done);
         Ok(())
     }
 

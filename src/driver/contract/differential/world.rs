@@ -1,0 +1,393 @@
+//! The descriptors that the steps work on, and their peers.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::errno::Errno;
+
+use super::steps::{BIG, How, Path, Thing};
+use crate::driver::Driver;
+use crate::driver::contract::{Rig, listener, pair, pattern, tcp_pair};
+use crate::op::Call;
+use crate::sys::{Bell, SockAddr, file, socket};
+
+/// What streams carry, again and again; twice, so that a big send may begin anywhere in it.
+static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| pattern(BIG as usize).repeat(2));
+
+/// What an eventfd is written: a one.
+static ONE: [u8; 5000] = {
+    let mut bytes = [0; 5000];
+    bytes[0] = 1;
+    bytes
+};
+
+/// One descriptor and its peer.
+pub(super) struct End {
+    pub(super) thing: Thing,
+    /// -1 once it is closed.
+    pub(super) ours: RawFd,
+    pub(super) peer: Option<File>,
+    /// Bytes that our sends say they have sent.
+    pub(super) sent: usize,
+    /// Of those, what sends had sent that were cancelled or broke.
+    pub(super) short: usize,
+    /// Bytes that the peer has read.
+    pub(super) read: usize,
+    /// Bytes that the peer has sent.
+    came: usize,
+    /// Sends since the peer has read.
+    pub(super) unread: u32,
+    /// Set by a send that does not fit.
+    pub(super) big: bool,
+    /// Set when nothing more comes from the peer, and maybe before.
+    pub(super) half: bool,
+    /// The kind of request that waited on each side. Rule 12.
+    pub(super) waited: [Option<u8>; 2],
+    /// Set by a connect that failed. Rule 7.
+    pub(super) broken: bool,
+}
+
+pub(super) struct World {
+    pub(super) ends: Vec<End>,
+    pub(super) listener: SockAddr,
+    pub(super) nobody: SockAddr,
+    address: SocketAddr,
+    clients: Vec<OwnedFd>,
+    /// Bound and never listening, so that nobody else gets the port.
+    refuses: RawFd,
+    dir: PathBuf,
+    names: Vec<CString>,
+}
+
+impl World {
+    pub(super) fn new(rig: &mut Rig) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ringloop-differential-{}-{number}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("there"), &BYTES[..10_000]).unwrap();
+        let names = ["there", "missing", "", "new", ""]
+            .map(|name| CString::new(dir.join(name).as_os_str().as_bytes()).unwrap());
+        let (refuses, nobody) = bound(rig);
+        let (listening, address) = listener();
+        let mut world = Self {
+            ends: Vec::new(),
+            listener: address.into(),
+            nobody,
+            address,
+            clients: Vec::new(),
+            refuses,
+            dir,
+            names: names.into(),
+        };
+        for thing in Thing::ALL {
+            let (ours, peer) = match thing {
+                Thing::Listener => (listening, None),
+                _ => world.open(rig, thing),
+            };
+            if let Some(peer) = &peer {
+                file::set_nonblocking(peer.as_raw_fd(), true).unwrap();
+            }
+            let end = End {
+                thing,
+                ours,
+                peer,
+                sent: 0,
+                short: 0,
+                read: 0,
+                came: 0,
+                unread: 0,
+                big: false,
+                broken: false,
+                half: false,
+                waited: [None; 2],
+            };
+            world.ends.push(end);
+        }
+        world
+    }
+
+    fn open(&self, rig: &mut Rig, thing: Thing) -> (RawFd, Option<File>) {
+        let own = |fd: OwnedFd| Some(File::from(fd));
+        match thing {
+            Thing::Tcp => {
+                let (ours, peer) = tcp_pair();
+                small_buffer(rig, ours);
+                (ours, own(peer.into()))
+            }
+            Thing::Unix => {
+                let (ours, peer) = pair();
+                small_buffer(rig, ours);
+                (ours, own(peer.into()))
+            }
+            Thing::Udp => {
+                let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+                let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+                peer.connect(ours.local_addr().unwrap()).unwrap();
+                ours.connect(peer.local_addr().unwrap()).unwrap();
+                ours.set_nonblocking(true).unwrap();
+                (ours.into_raw_fd(), own(peer.into()))
+            }
+            Thing::Datagram => {
+                let (ours, peer) = UnixDatagram::pair().unwrap();
+                ours.set_nonblocking(true).unwrap();
+                (ours.into_raw_fd(), own(peer.into()))
+            }
+            Thing::PipeIn => {
+                let (ours, peer) = io::pipe().unwrap();
+                (ours.into_raw_fd(), own(peer.into()))
+            }
+            Thing::PipeOut => {
+                let (peer, ours) = io::pipe().unwrap();
+                (ours.into_raw_fd(), own(peer.into()))
+            }
+            Thing::Event => {
+                let bell = Bell::new().unwrap();
+                let [ours, peer] = [0; 2].map(|_| file::duplicate(bell.as_raw_fd()).unwrap());
+                (ours, own(file::own(peer)))
+            }
+            Thing::File => {
+                let mut options = File::options();
+                let path = self.dir.join("there");
+                (options.read(true).write(true).open(path).unwrap().into_raw_fd(), None)
+            }
+            Thing::Dir => (File::open(&self.dir).unwrap().into_raw_fd(), None),
+            Thing::Null => (File::open("/dev/null").unwrap().into_raw_fd(), None),
+            Thing::Fresh => {
+                let (domain, kind) = (libc::AF_INET, libc::SOCK_STREAM);
+                (rig.driver.call(Call::Socket { domain, kind, protocol: 0 }).unwrap(), None)
+            }
+            Thing::Listener => unreachable!("it is made first"),
+            Thing::Bad => (-1, None),
+            Thing::NotOpen => (1 << 16, None),
+        }
+    }
+
+    pub(super) fn end(&mut self, thing: Thing) -> &mut End {
+        &mut self.ends[thing as usize]
+    }
+
+    /// The C string of a path, and the flags to open it with.
+    pub(super) fn path(&self, path: Path) -> (*const libc::c_char, i32) {
+        let flags = match path {
+            Path::There | Path::Missing => libc::O_RDWR,
+            Path::Dir => libc::O_RDONLY | libc::O_DIRECTORY,
+            Path::New => libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY,
+            Path::DirToWrite => libc::O_WRONLY,
+        };
+        (self.names[path as usize].as_ptr(), flags)
+    }
+
+    pub(super) fn connect(&mut self) -> String {
+        match TcpStream::connect(self.address) {
+            Ok(client) => self.clients.push(client.into()),
+            Err(e) => return name(&e),
+        }
+        "ok".into()
+    }
+
+    /// What is left in every descriptor; closes them all.
+    pub(super) fn state(mut self, rig: &mut Rig) -> Vec<String> {
+        let mut lines = Vec::new();
+        for end in &mut self.ends {
+            let ours = match end.thing {
+                _ if end.broken || end.ours < 0 || end.thing == Thing::NotOpen => continue,
+                Thing::Listener => format!("{} connections", backlog(rig, end.ours)),
+                Thing::File => info(end.ours, "pos:"),
+                Thing::Dir | Thing::Null => String::new(),
+                _ => left(rig, end.ours, end.thing),
+            };
+            lines.push(format!("{:?} at last: {ours}", end.thing));
+        }
+        for end in &mut self.ends {
+            let line = end.drain();
+            lines.push(format!("{:?}'s peer at last: {line}", end.thing));
+        }
+        lines.push(format!("file: {}", digest(&fs::read(self.dir.join("there")).unwrap())));
+        for end in &self.ends {
+            if end.ours >= 0 && end.thing != Thing::NotOpen {
+                rig.close(end.ours);
+            }
+        }
+        rig.close(self.refuses);
+        lines.push(format!("{} buffers", rig.pool.available()));
+        lines
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Best effort: a temporary directory.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl End {
+    /// What the peer has read, without what sends that broke halfway had sent.
+    pub(super) fn counted(&self) -> isize {
+        self.read as isize - self.short as isize
+    }
+
+    /// Whether a send that did not fit has been cancelled and the peer has not read what went.
+    pub(super) fn is_choked(&self) -> bool {
+        self.big && self.sent > self.read
+    }
+
+    /// What to send next.
+    pub(super) fn next(&self, len: u32) -> &'static [u8] {
+        if self.thing == Thing::Event {
+            return &ONE[..len as usize];
+        }
+        &BYTES[self.sent % BIG as usize..][..len as usize]
+    }
+
+    pub(super) fn peer_sends(&mut self, len: u32) -> String {
+        let Some(mut peer) = self.peer.as_ref() else { return "nobody".into() };
+        let result = match self.thing {
+            Thing::Event => peer.write(&ONE[..8]),
+            Thing::PipeIn => peer.write(&BYTES[self.came..][..len as usize]),
+            _ => socket::send_slice(peer.as_raw_fd(), &BYTES[self.came..][..len as usize]),
+        };
+        self.came += *result.as_ref().unwrap_or(&0);
+        said(result)
+    }
+
+    pub(super) fn peer_shuts(&mut self, how: How) -> String {
+        let Some(peer) = &self.peer else { return "nobody".into() };
+        self.half |= !matches!(how, How::Read);
+        said(socket::shutdown(peer.as_raw_fd(), how as i32))
+    }
+
+    /// Closes the peer; `reset`: without a farewell.
+    pub(super) fn peer_closes(&mut self, reset: bool) -> String {
+        let Some(peer) = self.peer.take() else { return "nobody".into() };
+        if reset {
+            let linger = [1i32.to_ne_bytes(), 0i32.to_ne_bytes()].concat();
+            let fd = peer.as_raw_fd();
+            socket::set_option(fd, libc::SOL_SOCKET, libc::SO_LINGER, &linger).unwrap();
+        }
+        "ok".into()
+    }
+
+    /// Reads as much as has come to the peer, at most `most` times; `None`: there is nothing now.
+    pub(super) fn read_some(&mut self) -> Option<io::Result<usize>> {
+        let mut peer = self.peer.as_ref()?;
+        let mut buf = vec![0; 1 << 16];
+        let result = match peer.read(&mut buf) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
+            result => result,
+        };
+        if let Ok(n) = result
+            && !self.thing.has_pieces()
+        {
+            let start = self.read % BIG as usize;
+            assert!(buf[..n] == BYTES[start..start + n], "wrong bytes in {:?}", self.thing);
+            self.read += n;
+        }
+        Some(result)
+    }
+
+    /// Reads what the peer has not read yet of all that we say we have sent.
+    fn drain(&mut self) -> String {
+        if self.thing == Thing::Event || self.peer.is_none() {
+            return String::new();
+        }
+        let mut text = String::new();
+        // A big send that was closed over or reset may have lost any part of its bytes.
+        let lossy = self.big && (self.ours < 0 || self.sent > self.read);
+        for _ in 0..10_000 {
+            match self.read_some() {
+                None if self.sent > self.read && !self.thing.has_pieces() && self.ours >= 0 => {
+                    std::thread::yield_now();
+                }
+                None => break,
+                Some(Ok(n)) if self.thing.has_pieces() => text += &format!("[{n}]"),
+                Some(Ok(0)) => {
+                    text += " end";
+                    break;
+                }
+                Some(Ok(_)) => {}
+                Some(Err(e)) => {
+                    text += &name(&e);
+                    break;
+                }
+            }
+        }
+        if lossy {
+            return String::new();
+        }
+        format!("{} bytes in all{text}", self.counted())
+    }
+}
+
+/// A small send buffer, so that a big send does not fit.
+fn small_buffer(rig: &mut Rig, fd: RawFd) {
+    let value = &8192i32.to_ne_bytes();
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_SNDBUF);
+    rig.driver.call(Call::SetOption { fd, level, name, value }).unwrap();
+}
+
+/// A TCP socket that has an address and does not listen.
+fn bound(rig: &mut Rig) -> (RawFd, SockAddr) {
+    let (domain, kind) = (libc::AF_INET, libc::SOCK_STREAM);
+    let fd = rig.driver.call(Call::Socket { domain, kind, protocol: 0 }).unwrap();
+    let any = SockAddr::from("127.0.0.1:0".parse::<SocketAddr>().unwrap());
+    rig.driver.call(Call::Bind { fd, address: &any }).unwrap();
+    let mut address = SockAddr::empty();
+    rig.driver.call(Call::LocalAddr { fd, address: &mut address }).unwrap();
+    (fd, address)
+}
+
+/// The connections that nobody has accepted.
+fn backlog(rig: &mut Rig, fd: RawFd) -> usize {
+    let accepted = std::iter::from_fn(|| rig.driver.call(Call::AcceptNow { fd }).ok());
+    accepted.map(file::own).count()
+}
+
+/// The bytes that nobody has received, and what comes after them.
+fn left(rig: &mut Rig, fd: RawFd, thing: Thing) -> String {
+    let copy = rig.driver.call(Call::Duplicate { fd }).unwrap();
+    rig.driver.call(Call::SetNonblocking { fd: copy, on: true }).unwrap();
+    let mut copy = File::from(file::own(copy));
+    let mut text = String::new();
+    for _ in 0..100 {
+        let mut buf = [0; 1 << 14];
+        match copy.read(&mut buf) {
+            Ok(0) if !thing.has_pieces() => return text + " end",
+            Ok(n) => text += &format!("[{}]", digest(&buf[..n])),
+            Err(e) => return text + &name(&e),
+        }
+    }
+    text
+}
+
+/// A line of what /proc knows of a descriptor.
+pub(super) fn info(fd: RawFd, key: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+    text.lines().find(|line| line.starts_with(key)).unwrap_or("gone").to_owned()
+}
+
+/// Bytes in a few characters.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let sum = bytes.iter().fold(0u16, |sum, &byte| sum.rotate_left(3) ^ u16::from(byte));
+    format!("{} bytes {sum:04x}", bytes.len())
+}
+
+pub(super) fn name(error: &io::Error) -> String {
+    format!("{:?}", Errno::from_raw(error.raw_os_error().unwrap_or_default()))
+}
+
+pub(super) fn said(result: io::Result<impl std::fmt::Display>) -> String {
+    result.map_or_else(|error| name(&error), |n| n.to_string())
+}
+
+const _: () = assert!(How::Both as i32 == libc::SHUT_RDWR && How::Write as i32 == libc::SHUT_WR);
