@@ -144,8 +144,7 @@ async fn timers(id: u64) {
     }
 }
 
-// Seen to fail when EINTR ends the wait with an error, and when it counts as a completed wait that
-// makes timers due.
+// Seen to fail when EINTR ends the wait with an error, and when timers are due 300 µs early.
 #[test]
 fn a_storm_of_signals_loses_nothing_and_shows_in_no_error() {
     handle();

@@ -62,8 +62,8 @@ fn hear(client: &mut std::net::TcpStream, id: usize) {
     assert_eq!(u32::from_ne_bytes(answer) as usize, id);
 }
 
-// Seen to fail when the pause of a shortage is zero (62 % of the processor), when a pausing acceptor
-// is not armed again (client 58 is lost), and when LONGEST_PAUSE is 2 s.
+// Seen to fail when the pause of a shortage is zero (12 % of the processor), when its alarm is not set
+// (client 57 is lost), and when it lasts 2 s (the watchdog ends it).
 #[test]
 fn a_server_of_64_descriptors_starves_quietly_and_serves_all_who_dialled() {
     const NAME: &str =

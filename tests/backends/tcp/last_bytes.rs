@@ -92,8 +92,9 @@ fn end(
     }
 }
 
-// Seen to fail when a dropped stream discards its outbox, when an abort closes plainly, when the end
-// of the runtime does not flush, and when the write half goes without shutdown(2).
+// Seen to fail when a dropped stream discards its outbox, when an abort closes plainly (`cut_off` that
+// does nothing), when the end of the runtime does not flush, and when a write half's bytes are not
+// followed by shutdown(2).
 #[test]
 fn a_peer_that_reads_gets_all_and_the_end_or_a_reset() {
     let much = Bytes::from(pattern(0, 251 * 241).repeat(LEN / (251 * 241) + 1)).slice(..LEN);

@@ -52,7 +52,7 @@ fn writer(mut stream: std::net::TcpStream) -> (mpsc::Sender<(usize, usize)>, Joi
     (order, thread)
 }
 
-// Seen to fail when a dropped read cancels its receive and what the kernel had written is dropped.
+// Seen to fail when what arrives wakes no reader.
 #[test]
 fn receives_dropped_as_their_byte_arrives() {
     race("receives_dropped_as_their_byte_arrives", 20_000, |races, mut numbers| async move {
@@ -102,7 +102,7 @@ fn receives_dropped_as_their_byte_arrives() {
 }
 
 /// The receive itself ends here, asked to by a hand-over; what came in spite of that is parked.
-// Seen to fail when `settle_receive` drops what comes while it is Ending.
+// Seen to fail when what comes while the receive is Ending is dropped.
 #[test]
 fn receives_cancelled_as_their_bytes_arrive_lose_none() {
     race(
@@ -142,8 +142,7 @@ fn check_all(bytes: &[u8], position: usize) -> usize {
     bytes.chunks(1 << 19).fold(position, |position, piece| check(piece, position))
 }
 
-// Seen to fail when a time limit drops what its future has (a result that is there is not taken), and
-// when a sleep is due a millisecond early.
+// Seen to fail when timers are due 300 µs early.
 #[test]
 fn timers_dropped_moved_or_due_as_bytes_arrive() {
     race("timers_dropped_moved_or_due_as_bytes_arrive", 3000, |races, mut numbers| async move {
@@ -186,6 +185,7 @@ fn timers_dropped_moved_or_due_as_bytes_arrive() {
 }
 
 /// The receive itself is cancelled here, not only its future: the read half goes.
+// Seen to fail when what arrives after the close keeps its buffer.
 #[test]
 fn streams_dropped_as_their_bytes_arrive_keep_no_buffer() {
     race(
@@ -217,6 +217,7 @@ fn streams_dropped_as_their_bytes_arrive_keep_no_buffer() {
     );
 }
 
+// Seen to fail when a woken accept that is dropped takes its connection along.
 #[test]
 fn accepts_dropped_as_their_connection_arrives() {
     race("accepts_dropped_as_their_connection_arrives", 5000, |races, mut numbers| async move {
@@ -253,6 +254,7 @@ fn accepts_dropped_as_their_connection_arrives() {
     });
 }
 
+// Seen to fail when the orphan of a dropped connect is not completed: its socket stays open.
 #[test]
 fn connects_dropped_as_they_come_about() {
     race("connects_dropped_as_they_come_about", 5000, |races, mut numbers| async move {
@@ -387,7 +389,7 @@ fn aborts_and_drops_in_the_middle_of_sends_keep_nothing() {
 }
 
 /// Ours goes while the peer's bytes, end or reset arrive; some are written to in that moment.
-// Seen to fail when a send that was cut off closes plainly: an end after a part.
+// Seen to fail when `cut_off` does nothing: an end after a part.
 #[test]
 fn closes_as_the_peer_sends_ends_or_resets() {
     race("closes_as_the_peer_sends_ends_or_resets", 2000, |races, mut numbers| async move {

@@ -141,6 +141,7 @@ fn beyond_the_budget_a_connection_gets_one_small_piece() {
     });
 }
 
+// Seen to fail when starved sockets do not receive into the heap.
 #[test]
 fn a_ring_whose_every_buffer_is_kept_for_ever_stops_nobody() {
     on_each_backend(|builder| {
@@ -176,8 +177,8 @@ fn with_descriptors(n: u64) {
     setrlimit(Resource::RLIMIT_NOFILE, soft.max(n), hard).unwrap();
 }
 
-// Seen to fail when ENOBUFS ends a stream as an error or as EOF, when a starved socket is not armed
-// again, and when starved sockets do not receive into the heap.
+// Seen to fail when ENOBUFS ends a stream, as an error or as EOF, and when a starved socket is not armed
+// again.
 #[test]
 fn a_ring_of_one_buffer_serves_a_thousand_connections() {
     alone("shortage::a_ring_of_one_buffer_serves_a_thousand_connections", || {
@@ -207,7 +208,7 @@ fn a_ring_of_one_buffer_serves_a_thousand_connections() {
     });
 }
 
-// Seen to fail when starved sockets are armed again into an empty ring: it never sleeps.
+// Seen to fail when starved sockets do not receive into the heap, or are not armed again.
 #[test]
 fn one_buffer_that_is_kept_for_ever_lets_a_thousand_wait_without_a_spin() {
     alone("shortage::one_buffer_that_is_kept_for_ever_lets_a_thousand_wait_without_a_spin", || {

@@ -20,8 +20,8 @@ async fn fast(address: SocketAddr, rounds: usize, done: Rc<Cell<usize>>) -> io::
     Ok(())
 }
 
-// Seen to fail when the receive of a socket that is not read from goes on above its limit (the slow
-// reader's peer is never held up), and when a task is polled again as long as it is ready.
+// Seen to fail when the receive of a socket that is not read from goes on above its limit: the slow
+// reader's peer is never held up.
 #[test]
 fn fifty_fast_ones_do_all_their_rounds_while_slow_ones_stand_still() {
     const ROUNDS: usize = 100;

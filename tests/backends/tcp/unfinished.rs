@@ -145,8 +145,8 @@ fn release(fifo: &std::path::Path, before: usize) {
     }
 }
 
-// Seen to fail when the end waits for what it cancelled without asking (no `cancel_all`), when the
-// memory of what is in flight is freed at once, and when a worker's late descriptor stays open.
+// Seen to fail when nothing is cancelled at the end (connects and sends stay behind), and when what a
+// worker opens after that stays open.
 #[test]
 fn ten_thousand_operations_in_flight_end_with_their_runtime() {
     alone("unfinished::ten_thousand_operations_in_flight_end_with_their_runtime", || {
