@@ -334,6 +334,11 @@ impl Job {
         Self(request)
     }
 
+    /// Whether its result is a descriptor.
+    pub(super) fn opens(&self) -> bool {
+        matches!(self.0, Request::Open { .. })
+    }
+
     /// Does it, however long it takes.
     pub(super) fn run(self) -> i32 {
         match self.0 {

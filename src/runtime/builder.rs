@@ -92,7 +92,7 @@ impl Builder {
         self
     }
 
-    /// The ring of receive buffers: how many (a power of two from 2 to 32768; 128 by default) of how
+    /// The ring of receive buffers: how many (a power of two from 1 to 32768; 128 by default) of how
     /// many bytes each (from 256 to 1 MiB; 16 KiB by default).
     pub fn buffers(&mut self, count: u16, size: u32) -> &mut Self {
         self.buffers = (count, size);
@@ -137,9 +137,9 @@ impl Builder {
     /// kernel says when descriptors or memory are short.
     pub fn build(&self) -> io::Result<Runtime> {
         let (count, size) = self.buffers;
-        if !count.is_power_of_two() || !(2..=32768).contains(&count) {
+        if !count.is_power_of_two() || !(1..=32768).contains(&count) {
             return Err(invalid(format!(
-                "Builder::buffers: the count must be a power of two from 2 to 32768, not {count}"
+                "Builder::buffers: the count must be a power of two from 1 to 32768, not {count}"
             )));
         }
         if !(256..=1 << 20).contains(&size) {

@@ -97,13 +97,13 @@ fn where_io_uring_is_refused_the_sentence_says_why() {
 #[test]
 fn values_out_of_range_are_refused_with_the_range() {
     let buffers = |count, size| Builder::new().buffers(count, size).build();
-    for count in [0, 1, 3, 100, 32769, u16::MAX] {
+    for count in [0, 3, 100, 32769, u16::MAX] {
         let error = buffers(count, 1024).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(
             error.to_string(),
             format!(
-                "Builder::buffers: the count must be a power of two from 2 to 32768, not {count}"
+                "Builder::buffers: the count must be a power of two from 1 to 32768, not {count}"
             )
         );
     }
@@ -115,7 +115,7 @@ fn values_out_of_range_are_refused_with_the_range() {
             format!("Builder::buffers: the size must be from 256 bytes to 1 MiB, not {size}")
         );
     }
-    for (count, size) in [(2, 256), (2, 1 << 20), (4096, 256), (32768, 256)] {
+    for (count, size) in [(1, 256), (1, 1 << 20), (4096, 256), (32768, 256)] {
         crate::support::on_each_backend(|builder| {
             let mut runtime = crate::support::build(builder.buffers(count, size));
             assert_eq!(runtime.block_on(async { 1 }), 1);

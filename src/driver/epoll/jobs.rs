@@ -2,8 +2,8 @@
 
 use crate::driver::perform::Job;
 use crate::op::{Request, Token};
-use crate::sys::Bell;
 use crate::sys::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
+use crate::sys::{self, Bell};
 use crate::worker::{JobId, Refused, Workers};
 
 /// The driver's side.
@@ -18,8 +18,28 @@ pub(super) struct Jobs {
 struct Results {
     /// Set after a result was put in, cleared before they are taken: never clear over a result.
     any: AtomicBool,
-    list: Mutex<Vec<(Token, i32)>>,
+    list: Mutex<Vec<Ended>>,
     bell: Bell,
+}
+
+/// What a job came to.
+#[derive(Debug)]
+struct Ended {
+    token: Token,
+    result: i32,
+    /// Whether the result, if it is no error, is a descriptor that the job has opened.
+    opened: bool,
+}
+
+impl Drop for Results {
+    /// The driver ended while a worker was at it: nobody else knows of what it opened.
+    fn drop(&mut self) {
+        for ended in std::mem::take(&mut *lock(&self.list)) {
+            if ended.opened && ended.result >= 0 {
+                let _ = sys::file::close(ended.result);
+            }
+        }
+    }
 }
 
 impl Jobs {
@@ -34,8 +54,9 @@ impl Jobs {
         let job = Job::new(request);
         let results = self.results.clone();
         self.workers.submit(Box::new(move || {
+            let opened = job.opens();
             let result = job.run();
-            lock(&results.list).push((token, result));
+            lock(&results.list).push(Ended { token, result, opened });
             // Release: who sees the flag sees the result.
             results.any.store(true, Ordering::Release);
             results.bell.ring();
@@ -53,6 +74,7 @@ impl Jobs {
             return Vec::new();
         }
         self.results.any.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *lock(&self.results.list))
+        let ended = std::mem::take(&mut *lock(&self.results.list));
+        ended.into_iter().map(|ended| (ended.token, ended.result)).collect()
     }
 }

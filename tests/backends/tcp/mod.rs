@@ -1,22 +1,29 @@
 //! TCP. What the tests share: peers, bytes that say where they belong, futures polled once.
 
 mod accept;
+mod closing;
 mod connect;
+mod duplicate;
+mod emfile;
 mod end;
 mod flow;
 mod half;
 mod handover;
+mod last_bytes;
+mod number;
 mod races;
 mod read;
 mod reset;
 mod shortage;
+mod slow;
+mod unfinished;
 mod write;
 
 use std::future::poll_fn;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::task::Poll;
 
@@ -175,22 +182,82 @@ pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
+/// Names the test that a process runs alone, and whom it plays in it.
+const ALONE: &str = "RINGLOOP_TEST_ALONE";
+const ROLE: &str = "RINGLOOP_TEST_ROLE";
+
 /// Runs `body` in a process of its own, for tests of what a process has only one of. `name` is the
 /// test's own, below this module.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) {
-    const ALONE: &str = "RINGLOOP_TEST_ALONE";
     if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
         return body();
     }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([&format!("tcp::{name}"), "--exact", "--nocapture"])
-        .env(ALONE, name)
-        .output()
-        .unwrap();
+    let output = this_test(name).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{name}, alone: {}\n{out}\n{err}", output.status);
     assert!(out.contains("1 passed"), "no test is named tcp::{name}:\n{out}");
+}
+
+fn this_test(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([&format!("tcp::{name}"), "--exact", "--nocapture"]).env(ALONE, name);
+    command
+}
+
+/// Another process that runs the same test and finds a [`role`] there. It ends with its standard
+/// input.
+pub(crate) struct Actor(std::process::Child);
+
+impl Actor {
+    pub(crate) fn start(name: &str, role: &str, backend: ringloop::BackendChoice) -> Self {
+        let mut command = this_test(name);
+        command.env(ROLE, role).env("RINGLOOP_BACKEND", backend.to_string());
+        Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// What follows `words` in the line that says them.
+    pub(crate) fn hear(&mut self, words: &str) -> String {
+        let mut lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines();
+        let line = lines.find_map(|line| Some(line.unwrap().split_once(words)?.1.to_owned()));
+        line.unwrap_or_else(|| panic!("it never said \"{words}\""))
+    }
+
+    /// Fails where it failed.
+    pub(crate) fn end(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success(), "the other process failed: its words are above");
+    }
+}
+
+/// Whom this process plays, where it is an [`Actor`].
+pub(crate) fn role() -> Option<String> {
+    let role = std::env::var(ROLE).ok()?;
+    std::thread::spawn(|| {
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+    Some(role)
+}
+
+/// How many times a race is run: what `RINGLOOP_TEST_RACES` says, else `few`.
+pub(crate) fn races(few: usize) -> usize {
+    match std::env::var("RINGLOOP_TEST_RACES") {
+        Ok(text) => text.parse().expect("RINGLOOP_TEST_RACES is a number"),
+        Err(_) => few,
+    }
+}
+
+/// Where the numbers of a race begin: what `RINGLOOP_TEST_SEED` says, else another one each time.
+pub(crate) fn seed() -> u64 {
+    match std::env::var("RINGLOOP_TEST_SEED") {
+        Ok(text) => text.parse().expect("RINGLOOP_TEST_SEED is a number"),
+        Err(_) => std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64,
+    }
 }
 
 /// Numbers that look random, and are the same in each run.

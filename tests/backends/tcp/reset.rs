@@ -37,6 +37,28 @@ fn bytes_before_a_reset_are_read_before_the_error() {
     });
 }
 
+// Seen to fail when the error that ends a receive empties the inbox.
+#[test]
+fn bytes_that_are_parked_when_the_reset_comes_are_read_before_the_error() {
+    run_on_each(|| async {
+        let (mut ours, mut theirs) = with_std().await;
+        theirs.write_all(pattern(0, 5000)).unwrap();
+        assert!(ours.peek(&mut [0]).await.unwrap() > 0);
+        reset(&mut ours, theirs).await;
+        // The receive has ended with the error before anybody reads.
+        until(|| ringloop::metrics().in_flight == 0).await;
+        let (mut position, mut buf) = (0, [0; 700]);
+        let error = loop {
+            match ours.read(&mut buf).await {
+                Ok(n) => position = check(&buf[..n], position),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(position, 5000, "the reset overtook bytes");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
 #[test]
 fn a_reset_that_a_read_saw_fails_the_next_write_at_once() {
     run_on_each(|| async {
