@@ -9,6 +9,7 @@ mod support;
 mod choose;
 mod elsewhere;
 mod ends;
+mod everywhere;
 mod fairness;
 mod files;
 mod idle;

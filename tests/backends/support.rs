@@ -1,6 +1,7 @@
 //! What every test uses: a runtime on each backend, and a watchdog.
 
 use std::io::Write;
+use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -60,6 +61,24 @@ impl Watchdog {
         });
         Self { _alive: alive }
     }
+}
+
+/// Runs `body` in a process of its own, for tests of what a process has only one of. `name` is the
+/// test's own.
+pub(crate) fn alone(name: &str, body: impl FnOnce()) {
+    const ALONE: &str = "RINGLOOP_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
+        return body();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .env(ALONE, name)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{name}, alone: {}\n{out}\n{err}", output.status);
+    assert!(out.contains("1 passed"), "no test is named {name}:\n{out}");
 }
 
 /// CPU time that this thread has used so far.

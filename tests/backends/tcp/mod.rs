@@ -16,7 +16,6 @@ use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::task::Poll;
 
@@ -175,22 +174,9 @@ pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
-/// Runs `body` in a process of its own, for tests of what a process has only one of. `name` is the
-/// test's own, below this module.
+/// As [`support::alone`](crate::support::alone); `name` is the test's own, below this module.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) {
-    const ALONE: &str = "RINGLOOP_TEST_ALONE";
-    if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
-        return body();
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([&format!("tcp::{name}"), "--exact", "--nocapture"])
-        .env(ALONE, name)
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{name}, alone: {}\n{out}\n{err}", output.status);
-    assert!(out.contains("1 passed"), "no test is named tcp::{name}:\n{out}");
+    crate::support::alone(&format!("tcp::{name}"), body);
 }
 
 /// Numbers that look random, and are the same in each run.
