@@ -4,6 +4,7 @@
 mod complete;
 mod cut;
 mod files;
+mod fuse;
 mod opening;
 mod reading;
 mod waiting;
@@ -18,7 +19,7 @@ use ringloop::task::yield_now;
 use ringloop::{Builder, metrics, spawn};
 
 use crate::support::{alone, build, on_each_backend};
-use crate::tcp::poll_once;
+use crate::tcp::{descriptors, poll_once};
 
 /// One kind of wait: sets up, cuts it off, and checks what it worked on.
 struct Case {
@@ -52,23 +53,26 @@ async fn balanced(what: &dyn std::fmt::Debug) {
     let start = Instant::now();
     loop {
         let m = metrics();
-        if (m.in_flight, m.timers, m.tasks_alive, m.buffered) == (0, 0, 0, 0) {
+        let books = (m.in_flight, m.timers, m.tasks_alive, m.buffered, fuse::wakers_left());
+        if books == (0, 0, 0, 0, 0) {
             assert_eq!(m.strays, 0, "{what:?}");
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "{what:?} leaves {m:?}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{what:?} leaves {books:?}");
         yield_now().await;
     }
 }
 
 /// Runs every case with every cut of a kind; one runtime a case.
-fn cut_off(name: &str, how: How) {
+fn cut_off(name: &str, cuts: &[Cut]) {
     alone(&format!("everywhere::{name}"), || {
+        let how = cuts[0].how;
         on_each_backend(|builder| {
             for case in cases() {
                 let (mut ended, mut cut_off) = (0, 0);
                 let mut runtime = build(builder.grace(Duration::from_secs(20)));
-                for cut in Cut::all(how) {
+                let before = descriptors();
+                for &cut in cuts {
                     let what = (case.names, cut);
                     let ends = runtime.block_on(async { said_where(&what, (case.run)(cut)).await });
                     *if ends { &mut ended } else { &mut cut_off } += 1;
@@ -80,6 +84,9 @@ fn cut_off(name: &str, how: How) {
                     how != How::TimedOut || case.names.iter().any(|n| AT_ONCE.contains(n));
                 assert!(ended > 0 || !at_once, "{:?} never came to its end", case.names);
                 assert!(cut_off > 0 || how == How::TimedOut, "{:?} was never cut", case.names);
+                if how != How::Forgotten {
+                    assert_eq!(descriptors(), before, "{:?} keeps descriptors", case.names);
+                }
                 assert_eq!(runtime.metrics().strays, 0, "{:?}", case.names);
                 let start = Instant::now();
                 drop(runtime);
@@ -116,20 +123,25 @@ async fn said_where<F: Future + Unpin>(what: &dyn std::fmt::Debug, future: F) ->
 
 #[test]
 fn a_future_dropped_anywhere_loses_and_leaves_nothing() {
-    cut_off("a_future_dropped_anywhere_loses_and_leaves_nothing", How::Dropped);
+    cut_off("a_future_dropped_anywhere_loses_and_leaves_nothing", &Cut::all(How::Dropped));
 }
 
 #[test]
 fn a_future_forgotten_anywhere_loses_nothing_and_does_not_hold_up_the_end() {
     cut_off(
         "a_future_forgotten_anywhere_loses_nothing_and_does_not_hold_up_the_end",
-        How::Forgotten,
+        &Cut::all(How::Forgotten),
     );
 }
 
 #[test]
 fn a_time_limit_in_the_turn_of_the_result_loses_no_result() {
-    cut_off("a_time_limit_in_the_turn_of_the_result_loses_no_result", How::TimedOut);
+    cut_off("a_time_limit_in_the_turn_of_the_result_loses_no_result", &Cut::all(How::TimedOut));
+}
+
+#[test]
+fn a_waker_that_panics_anywhere_loses_and_leaves_nothing() {
+    cut_off("a_waker_that_panics_anywhere_loses_and_leaves_nothing", &Cut::panicking());
 }
 
 /// How a whole case, with all that it owns, goes away in the middle.
@@ -208,11 +220,7 @@ fn whatever_owns_a_future_may_go_in_the_middle_with_the_runtime_before_or_after(
     let name = format!("everywhere::{name}");
     alone(&name, || {
         // What goes on after the end of its runtime panics in its `unwrap`s, and is expected to.
-        std::panic::set_hook(Box::new(|panic| {
-            if !EXPECTED.get() {
-                eprintln!("{panic}");
-            }
-        }));
+        silent_when_expected();
         on_each_backend(|builder| {
             for case in cases() {
                 for polls in 0..=8 {
@@ -234,6 +242,15 @@ fn whatever_owns_a_future_may_go_in_the_middle_with_the_runtime_before_or_after(
 
 thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// In a process of its own.
+fn silent_when_expected() {
+    std::panic::set_hook(Box::new(|panic| {
+        if !EXPECTED.get() {
+            eprintln!("{panic}");
+        }
+    }));
 }
 
 /// An event that happens once.

@@ -25,13 +25,19 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A port that somebody else has, for the moment: a bind waits a few turns for it.
-fn taken() -> std::net::TcpListener {
+/// A port that somebody else has, for the moment: a bind waits a few turns for it. On an address of
+/// this process, where nobody's outgoing connection takes it meanwhile.
+fn taken_for_a_moment() -> std::net::TcpListener {
+    let [.., a, b] = std::process::id().to_be_bytes();
+    std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, 1, a, b), 0)).unwrap()
+}
+
+fn somebody() -> std::net::TcpListener {
     std::net::TcpListener::bind(LOCAL).unwrap()
 }
 
 async fn bind(cut: Cut) -> Ends {
-    let taken = taken();
+    let taken = taken_for_a_moment();
     let address = taken.local_addr().unwrap();
     let got = cut.off(TcpListener::bind(address), once(|| drop(taken))).await;
     let ends = got.map(Result::unwrap).is_some();
@@ -40,7 +46,7 @@ async fn bind(cut: Cut) -> Ends {
 }
 
 async fn bind_with_options(cut: Cut) -> Ends {
-    let taken = taken();
+    let taken = taken_for_a_moment();
     let address = taken.local_addr().unwrap();
     let options = TcpListenerOptions::new();
     let got = cut.off(options.bind(address), once(|| drop(taken))).await;
@@ -122,14 +128,14 @@ async fn nobody_is_left(cut: Cut, listener: std::net::TcpListener, got: Option<T
 }
 
 async fn connect(cut: Cut) -> Ends {
-    let listener = taken();
+    let listener = somebody();
     let address = listener.local_addr().unwrap();
     let got = cut.off(TcpStream::connect(address), || {}).await;
     nobody_is_left(cut, listener, got.map(Result::unwrap)).await
 }
 
 async fn connect_in_time(cut: Cut) -> Ends {
-    let listener = taken();
+    let listener = somebody();
     let address = listener.local_addr().unwrap();
     let mut connector = TcpConnector::new();
     connector.timeout(Duration::from_secs(30)).nodelay(true);
@@ -138,7 +144,7 @@ async fn connect_in_time(cut: Cut) -> Ends {
 }
 
 async fn connect_by_name(cut: Cut) -> Ends {
-    let listener = taken();
+    let listener = somebody();
     let port = listener.local_addr().unwrap().port();
     let got = cut.off(TcpConnector::new().connect(("localhost", port)), || {}).await;
     nobody_is_left(cut, listener, got.map(Result::unwrap)).await
