@@ -107,8 +107,13 @@ impl Acceptor {
         self.end(&mut state);
         state.error = Some(libc::EBADF);
         let parked = std::mem::take(&mut state.parked);
+        // Of accepts that were forgotten: nobody else is left.
+        let mut waiters = std::mem::take(&mut state.waiters);
         drop(state);
         drop(parked);
+        while let Some(waiter) = waiters.pop() {
+            discard(waiter);
+        }
     }
 
     fn arm(self: &Rc<Self>, state: &mut State) -> io::Result<()> {

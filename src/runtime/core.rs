@@ -348,11 +348,14 @@ impl Core {
         }
     }
 
-    /// Lets go of whoever waits for buffers or a flush.
+    /// Lets go of whoever waits for buffers or a flush. The time of those that gathered writes is up.
     pub(super) fn forget_waiting(&self) {
         let starved = std::mem::take(&mut *self.starved.borrow_mut());
         let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
-        drop((starved, dirty));
+        let mut wakes = Wakes::new();
+        dirty.into_iter().for_each(|sink| sink.alarm(&mut wakes));
+        drop(starved);
+        wakes.into_iter().for_each(crate::task::wake);
     }
 
     /// Closes the driver. What is still in flight is leaked, never freed; returns how much it was.

@@ -22,4 +22,5 @@ mod syscalls;
 mod tasks;
 mod tcp;
 mod time;
+mod user_code;
 mod wakers;
