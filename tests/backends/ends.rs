@@ -146,6 +146,7 @@ struct Survivors {
     /// Of a lease that was large enough to keep its buffer.
     bytes: Bytes,
     halves: (OwnedReadHalf, OwnedWriteHalf),
+    other: TcpStream,
     file: File,
     readiness: Readiness,
     handle: Handle,
@@ -192,6 +193,7 @@ fn survivors(runtime: &mut Runtime) -> Survivors {
             lease,
             bytes,
             halves,
+            other,
             file,
             readiness,
             handle,
@@ -223,6 +225,7 @@ fn use_after_the_end(mut all: Survivors) {
     now(poll_once(&mut Box::pin(all.peer.write_all(b"x"))), "write_all");
     now(poll_once(&mut Box::pin(all.listener.accept())).map(|r| r.map(drop)), "accept");
     now(all.stream.peer_addr().map(drop).into_poll(), "peer_addr");
+    drop(all.other);
     let (read, write) = &mut all.halves;
     now(poll_once(&mut Box::pin(read.read(&mut buf))).map(|r| r.map(drop)), "a half's read");
     now(poll_once(&mut Box::pin(write.write_all(b"x"))), "a half's write_all");

@@ -169,8 +169,7 @@ fn io_is_served_beside_more_ready_tasks_than_a_turn_polls() {
     });
 }
 
-// Seen to fail when `collect_mail` ran its letters last first, and when `expire` was left out of a
-// turn that had mail.
+// Seen to fail when `collect_mail` ran its letters last first.
 #[test]
 fn what_comes_while_a_task_holds_the_thread_is_served_after_it_once_and_in_order() {
     run_on_each(|| async {

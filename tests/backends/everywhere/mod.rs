@@ -121,11 +121,14 @@ async fn said_where<F: Future + Unpin>(what: &dyn std::fmt::Debug, future: F) ->
     future.await
 }
 
+// Seen to fail when `Interval::tick` moved on before it had waited, when `accept` awaited something
+// between taking a connection and handing it out, and when `Submit` forgot its operation on drop.
 #[test]
 fn a_future_dropped_anywhere_loses_and_leaves_nothing() {
     cut_off("a_future_dropped_anywhere_loses_and_leaves_nothing", &Cut::all(How::Dropped));
 }
 
+// Seen to fail when `accept` awaited something between taking a connection and handing it out.
 #[test]
 fn a_future_forgotten_anywhere_loses_nothing_and_does_not_hold_up_the_end() {
     cut_off(
@@ -134,11 +137,14 @@ fn a_future_forgotten_anywhere_loses_nothing_and_does_not_hold_up_the_end() {
     );
 }
 
+// Seen to fail when `timeout` looked at its clock first.
 #[test]
 fn a_time_limit_in_the_turn_of_the_result_loses_no_result() {
     cut_off("a_time_limit_in_the_turn_of_the_result_loses_no_result", &Cut::all(How::TimedOut));
 }
 
+// Seen to fail when `Submit::poll` held its operation while the waker was cloned (its descriptor was
+// closed, and its memory freed, under the kernel's hands), and when wakers were dropped in the open.
 #[test]
 fn a_waker_that_panics_anywhere_loses_and_leaves_nothing() {
     cut_off("a_waker_that_panics_anywhere_loses_and_leaves_nothing", &Cut::panicking());
@@ -217,6 +223,7 @@ fn in_the_middle(builder: &Builder, case: &Case, polls: usize, fate: Fate) {
     }
 }
 
+// Seen to fail when a `Sleep` went on waiting after the end of its runtime.
 #[test]
 fn whatever_owns_a_future_may_go_in_the_middle_with_the_runtime_before_or_after() {
     let name = "whatever_owns_a_future_may_go_in_the_middle_with_the_runtime_before_or_after";
