@@ -5,7 +5,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use ringloop::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpStream, WriteHalf};
+use ringloop::fs::File;
+use ringloop::net::{
+    OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
+    TcpListenerOptions, TcpStream, WriteHalf,
+};
 use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
@@ -56,6 +60,9 @@ travels!(
     Metrics,
     TaskId,
     Spawn,
+    TcpConnector,
+    TcpListenerOptions,
+    YieldNow,
     Elapsed,
     MissedTickBehavior,
     RemoteJoinHandle<u8>,
@@ -68,6 +75,8 @@ lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Le
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
+lacks!(Send: File, Readiness, ReuniteError);
+lacks!(Sync: File, Readiness, ReuniteError);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload is Send, and need not be Sync.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::waiters::Waiters;
 use crate::op::{Call, Completion, Request, Token};
 use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes};
-use crate::task::{poll_proceed, spend};
+use crate::task::{discard, poll_proceed, spend};
 
 /// How long accepting pauses when descriptors or memory are short: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -107,8 +107,13 @@ impl Acceptor {
         self.end(&mut state);
         state.error = Some(libc::EBADF);
         let parked = std::mem::take(&mut state.parked);
+        // Of accepts that were forgotten: nobody else is left.
+        let mut waiters = std::mem::take(&mut state.waiters);
         drop(state);
         drop(parked);
+        while let Some(waiter) = waiters.pop() {
+            discard(waiter);
+        }
     }
 
     fn arm(self: &Rc<Self>, state: &mut State) -> io::Result<()> {
@@ -267,19 +272,21 @@ impl Future for Accept<'_> {
                     }
                     let old = state.waiters.wait(&mut self.ticket, waker);
                     drop(state);
-                    drop(old);
+                    discard(old);
                     return Poll::Pending;
                 }
             },
         };
-        let waker = state.waiters.remove(self.ticket.take());
+        let old = state.waiters.remove(self.ticket.take());
         let low = state.parked.len() <= acceptor.limit / 2;
         if result.is_ok() && low && state.accept == Accepting::Idle && !state.closing {
             // A failure to ask for more is the next accept's to report.
             let _ = acceptor.arm(&mut state);
         }
         drop(state);
-        drop(waker);
+        // A connection that was taken is handed out, whatever they do.
+        discard(waker);
+        discard(old);
         spend();
         Poll::Ready(result)
     }
@@ -293,7 +300,7 @@ impl Drop for Accept<'_> {
         let woken = waker.is_none();
         let next = if woken && !state.parked.is_empty() { state.waiters.pop() } else { None };
         drop(state);
-        drop(waker);
+        discard(waker);
         if let Some(next) = next {
             crate::task::wake(next);
         }

@@ -10,7 +10,7 @@ use super::socket::{RECEIVE, Socket};
 use crate::buf::{Block, Lease};
 use crate::op::{Completion, Into, Request};
 use crate::runtime::{Waiting, Wakes};
-use crate::task::{poll_proceed, spend};
+use crate::task::{discard, poll_proceed, spend};
 
 /// A receive into the heap, where the ring has no buffer to give.
 const HEAP_PIECE: u32 = 4096;
@@ -53,7 +53,7 @@ impl Socket {
     fn park_reader(&self, cx: &Context<'_>) {
         let new = cx.waker().clone();
         let old = self.inbox.borrow_mut().reader.replace(new);
-        drop(old);
+        discard(old);
     }
 
     pub(super) async fn read(self: &Rc<Self>, into: &mut [u8]) -> io::Result<usize> {
@@ -198,7 +198,7 @@ impl Socket {
         let Inbox { receive, reader, .. } = parked;
         inbox.receive = receive;
         drop(inbox);
-        drop(reader);
+        discard(reader);
     }
 
     /// Stops receiving without losing a byte; what was parked.

@@ -10,7 +10,7 @@ use super::outbox::{Outbox, Piece};
 use super::socket::{AfterFlush, SEND, Socket};
 use crate::op::{Call, Completion};
 use crate::runtime::{Waiting, Wakes};
-use crate::task::{poll_proceed, spend};
+use crate::task::{discard, poll_proceed, spend};
 
 impl Socket {
     /// Waits until the outbox has room, then lets `put` have it.
@@ -117,7 +117,7 @@ impl Socket {
         if !known {
             let new = cx.waker().clone();
             let old = self.outbox.borrow_mut().writer.replace(new);
-            drop(old);
+            discard(old);
         }
         Poll::Pending
     }

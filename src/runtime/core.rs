@@ -17,7 +17,7 @@ use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::fork::Process;
 use crate::sys::sync::Arc;
-use crate::task::{Tasks, quietly};
+use crate::task::{Tasks, discard, quietly};
 use crate::worker::Workers;
 
 /// Everything one runtime owns. Sockets, timers and futures hold it; it outlives the runtime as an
@@ -160,7 +160,7 @@ impl Core {
         // Outside of the borrow: cloning and dropping wakers is user code.
         let mut waker = Some(waker.clone());
         let taken = self.inflight.borrow_mut().take(token, &mut waker);
-        drop(waker);
+        discard(waker);
         match taken {
             Taken::Done(completion) => Ok(Some(completion)),
             Taken::Waits => self.may_wait().map(|()| None),
@@ -174,7 +174,10 @@ impl Core {
         let left = self.inflight.borrow_mut().orphan(token, orphan);
         match left {
             Left::Done(orphan, completion) => orphan.complete(completion),
-            Left::InFlight(_waker) => self.cancel(token),
+            Left::InFlight(waker) => {
+                self.cancel(token);
+                discard(waker);
+            }
             Left::Lost(orphan) => std::mem::forget(orphan),
         }
     }
@@ -240,13 +243,15 @@ impl Core {
         // Outside of the borrow: cloning and dropping wakers is user code.
         let new = Alarm::Wake(waker.clone());
         let old = self.timers.borrow_mut().get_mut(key).map(|alarm| std::mem::replace(alarm, new));
-        old.is_some()
+        let there = old.is_some();
+        discard_alarm(old);
+        there
     }
 
     /// Forgets a timer.
     pub(crate) fn clear_timer(&self, key: Key) {
         let alarm = self.timers.borrow_mut().remove(key);
-        drop(alarm);
+        discard_alarm(alarm);
     }
 
     // ---- what is shared ----
@@ -343,11 +348,14 @@ impl Core {
         }
     }
 
-    /// Lets go of whoever waits for buffers or a flush.
+    /// Lets go of whoever waits for buffers or a flush. The time of those that gathered writes is up.
     pub(super) fn forget_waiting(&self) {
         let starved = std::mem::take(&mut *self.starved.borrow_mut());
         let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
-        drop((starved, dirty));
+        let mut wakes = Wakes::new();
+        dirty.into_iter().for_each(|sink| sink.alarm(&mut wakes));
+        drop(starved);
+        wakes.into_iter().for_each(crate::task::wake);
     }
 
     /// Closes the driver. What is still in flight is leaked, never freed; returns how much it was.
@@ -379,6 +387,12 @@ impl Core {
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core").field("tasks", &self.tasks).finish_non_exhaustive()
+    }
+}
+
+fn discard_alarm(alarm: Option<Alarm>) {
+    if let Some(Alarm::Wake(waker)) = alarm {
+        discard(waker);
     }
 }
 

@@ -44,6 +44,12 @@ impl<O: Op> Future for Submit<O> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         std::task::ready!(poll_proceed(cx));
         let this = &mut *self;
+        // User code runs in there, and may panic: until it is back the operation stays where it is, for
+        // the kernel may be at its memory.
+        let taken = match this.state {
+            State::InFlight(_, token) => this.core.take(token, cx.waker()),
+            _ => Ok(None),
+        };
         match std::mem::replace(&mut this.state, State::Done) {
             State::New(mut op) => {
                 this.core.may_wait()?;
@@ -52,7 +58,7 @@ impl<O: Op> Future for Submit<O> {
                 this.state = State::InFlight(op, token);
                 Poll::Pending
             }
-            State::InFlight(op, token) => match this.core.take(token, cx.waker()) {
+            State::InFlight(op, token) => match taken {
                 Ok(Some(completion)) => {
                     spend();
                     let output = op.complete(completion);

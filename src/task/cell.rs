@@ -175,11 +175,13 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
             }
             State::Taken => panic!("a JoinHandle was polled after it gave its result"),
             State::Idle | State::Busy => {
-                let joiner = match self.joiner.take() {
-                    Some(joiner) if joiner.will_wake(cx.waker()) => joiner,
-                    _ => cx.waker().clone(),
-                };
-                self.joiner.set(Some(joiner));
+                let old = self.joiner.take();
+                let known = old.as_ref().is_some_and(|joiner| joiner.will_wake(cx.waker()));
+                self.joiner.set(old);
+                if !known {
+                    let new = cx.waker().clone();
+                    super::discard(self.joiner.replace(Some(new)));
+                }
                 Poll::Pending
             }
         }

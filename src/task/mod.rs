@@ -41,3 +41,10 @@ pub use yield_now::{YieldNow, yield_now};
 pub(crate) fn wake(waker: std::task::Waker) {
     quietly(|| waker.wake());
 }
+
+/// Drops a waker that nobody needs any more. One that is not ours may panic in that as well: whoever
+/// takes its place must not suffer from it.
+pub(crate) fn discard(waker: impl Into<Option<std::task::Waker>>) {
+    let waker = waker.into();
+    quietly(|| drop(waker));
+}

@@ -109,6 +109,8 @@ impl<T> Future for RemoteJoinHandle<T> {
         let new = cx.waker().clone();
         let mut state = lock(&self.shared.state);
         if let Some(result) = state.take() {
+            drop(state);
+            super::discard(new);
             return Poll::Ready(result);
         }
         let old = match &mut *state {
@@ -117,7 +119,7 @@ impl<T> Future for RemoteJoinHandle<T> {
         };
         drop(state);
         // User code: dropped with no lock held.
-        drop(old);
+        super::discard(old);
         Poll::Pending
     }
 }

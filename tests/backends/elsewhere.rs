@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use ringloop::Builder;
-use ringloop::net::{TcpListener, TcpStream};
+use ringloop::fs::File;
+use ringloop::net::{Readiness, TcpListener, TcpStream};
 
 use crate::support::{build, on_each_backend};
 
@@ -28,7 +29,15 @@ fn waiting_for_a_runtime_that_stands_still_is_an_error_and_not_a_hang() {
     on_each_backend(|builder| {
         let mut runtime = build(builder);
         let (listener, mut ours, mut theirs) = runtime.block_on(connected());
+        let file = runtime.block_on(File::open("/proc/self/exe")).unwrap();
+        let readiness = runtime.block_on(async { Readiness::new(&std::io::stdin()).unwrap() });
         Builder::new().build().unwrap().block_on(async {
+            assert_elsewhere(file.read_at(&mut [0; 8], 0).await);
+            assert_elsewhere(file.write_at(b"x", 0).await);
+            assert_elsewhere(file.sync_data().await);
+            assert_elsewhere(readiness.readable().await);
+            assert_elsewhere(theirs.read_chunk().await);
+            assert_elsewhere(theirs.peek(&mut [0; 8]).await);
             assert_elsewhere(ours.read(&mut [0; 8]).await);
             assert_elsewhere(ours.write_all(b"x").await);
             assert_elsewhere(listener.accept().await.map(drop));
@@ -44,6 +53,7 @@ fn waiting_for_a_runtime_that_stands_still_is_an_error_and_not_a_hang() {
         }
         // At home all is as it was.
         runtime.block_on(async {
+            assert_eq!(file.read_at(&mut [0; 8], 0).await.unwrap(), 8);
             ours.write_all(b"hello").await.unwrap();
             let chunk = theirs.read_chunk().await.unwrap().unwrap();
             assert_eq!(&chunk[..], b"hello");

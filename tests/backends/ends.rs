@@ -7,10 +7,12 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringloop::net::{TcpListener, TcpStream};
+use bytes::Bytes;
+use ringloop::fs::File;
+use ringloop::net::{OwnedReadHalf, OwnedWriteHalf, Readiness, TcpListener, TcpStream};
 use ringloop::task::yield_now;
 use ringloop::time::{Interval, Sleep, interval, sleep};
-use ringloop::{Builder, Handle, Lease, Runtime, metrics, spawn};
+use ringloop::{Builder, Handle, JoinHandle, Lease, RemoteJoinHandle, Runtime, metrics, spawn};
 
 use crate::support::{OnDrop, build, on_each_backend, poll_once};
 
@@ -141,6 +143,15 @@ struct Survivors {
     peer: TcpStream,
     listener: TcpListener,
     lease: Lease,
+    /// Of a lease that was large enough to keep its buffer.
+    bytes: Bytes,
+    halves: (OwnedReadHalf, OwnedWriteHalf),
+    other: TcpStream,
+    file: File,
+    readiness: Readiness,
+    handle: Handle,
+    task: JoinHandle<()>,
+    remote: RemoteJoinHandle<()>,
 }
 
 fn survivors(runtime: &mut Runtime) -> Survivors {
@@ -153,9 +164,42 @@ fn survivors(runtime: &mut Runtime) -> Survivors {
         assert!(poll_once(&mut Box::pin(stream.read(&mut [0; 8]))).is_pending());
         assert!(poll_once(&mut Box::pin(listener.accept())).is_pending());
         yield_now().await;
+        let (mut halves, mut other) = pair().await;
+        other.write_all(&[7; 8192]).await.unwrap();
+        while halves.peek(&mut [0; 8192]).await.unwrap() < 8192 {
+            yield_now().await;
+        }
+        let bytes = halves.read_chunk().await.unwrap().unwrap().into_bytes();
+        let mut halves = halves.into_split();
+        while poll_once(&mut Box::pin(halves.0.read_chunk())).is_ready() {}
+        let file = File::open("/proc/self/exe").await.unwrap();
+        let readiness = Readiness::new(&std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let readiness = readiness.unwrap();
+        assert!(poll_once(&mut Box::pin(readiness.readable())).is_pending());
+        let handle = Handle::current().unwrap();
+        let (task, mut remote) = (spawn(pending()), handle.spawn(pending));
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        assert!(poll_once(&mut remote).is_pending());
         let (mut sleep, interval) = (sleep(Duration::from_secs(60)), interval(Duration::MAX));
         assert!(poll_once(&mut sleep).is_pending());
-        Survivors { sleep, interval, stream, peer, listener, lease }
+        Survivors {
+            sleep,
+            interval,
+            stream,
+            peer,
+            listener,
+            lease,
+            bytes,
+            halves,
+            other,
+            file,
+            readiness,
+            handle,
+            task,
+            remote,
+        }
     })
 }
 
@@ -181,9 +225,29 @@ fn use_after_the_end(mut all: Survivors) {
     now(poll_once(&mut Box::pin(all.peer.write_all(b"x"))), "write_all");
     now(poll_once(&mut Box::pin(all.listener.accept())).map(|r| r.map(drop)), "accept");
     now(all.stream.peer_addr().map(drop).into_poll(), "peer_addr");
+    drop(all.other);
+    let (read, write) = &mut all.halves;
+    now(poll_once(&mut Box::pin(read.read(&mut buf))).map(|r| r.map(drop)), "a half's read");
+    now(poll_once(&mut Box::pin(write.write_all(b"x"))), "a half's write_all");
+    let read = poll_once(&mut Box::pin(all.file.read_at(&mut buf, 0)));
+    now(read.map(|r| r.map(drop)), "read_at");
+    now(poll_once(&mut Box::pin(all.file.write_all_at(b"x", 0))), "write_all_at");
+    now(poll_once(&mut Box::pin(all.file.sync_all())), "sync_all");
+    now(poll_once(&mut Box::pin(all.readiness.readable())), "readable");
+    now(poll_once(&mut Box::pin(all.readiness.writable())), "writable");
+    now(all.handle.call_soon(|| unreachable!()).into_poll(), "call_soon");
+    assert!(all.handle.spawn(|| async {}).join().unwrap_err().is_cancelled());
+    all.handle.stop();
+    all.task.cancel();
+    assert!(poll_once(&mut all.task).map(|r| r.unwrap_err().is_cancelled()).is_ready());
+    assert!(poll_once(&mut all.remote).map(|r| r.unwrap_err().is_cancelled()).is_ready());
+    assert!(!all.bytes.is_empty() && all.bytes.iter().all(|&byte| byte == 7));
+    let bytes = all.bytes;
+    thread::spawn(move || drop(bytes)).join().unwrap();
     assert_eq!(&all.lease[..], b"lent");
     assert_eq!(all.lease.split_to(1).into_bytes(), "l");
     let _ = format!("{:?} {:?} {:?}", all.stream, all.interval, all.listener);
+    let _ = format!("{:?} {:?} {:?} {:?}", all.file, all.readiness, all.task, all.remote);
 }
 
 /// So that calls and futures can be held to the same words.

@@ -1,14 +1,17 @@
 //! Nobody starves: not a task, not a timer, not the I/O.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io::Write;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::task::yield_now;
 use ringloop::time::sleep;
-use ringloop::{JoinHandle, metrics, spawn};
+use ringloop::{Handle, JoinHandle, metrics, spawn};
 
 use crate::support::run_on_each;
 
@@ -163,5 +166,85 @@ fn io_is_served_beside_more_ready_tasks_than_a_turn_polls() {
         for task in crowd {
             task.cancel();
         }
+    });
+}
+
+// Seen to fail when `collect_mail` ran its letters last first.
+#[test]
+fn what_comes_while_a_task_holds_the_thread_is_served_after_it_once_and_in_order() {
+    run_on_each(|| async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peer = std::net::TcpStream::connect(address).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // One that is woken again and again from elsewhere, and counts its polls.
+        let polls = Rc::new(Cell::new(0));
+        let (counting, waker) = (polls.clone(), Rc::new(RefCell::new(None)));
+        let keeping = waker.clone();
+        let woken = spawn(poll_fn(move |cx| {
+            counting.set(counting.get() + 1);
+            *keeping.borrow_mut() = Some(cx.waker().clone());
+            if counting.get() < 2 { Poll::Pending } else { Poll::Ready(()) }
+        }));
+        let fired = Rc::new(RefCell::new(Vec::new()));
+        let start = Instant::now();
+        let timers: Vec<_> = [3, 1, 2, 4]
+            .map(|n| {
+                let fired = fired.clone();
+                spawn(async move {
+                    sleep(Duration::from_millis(n)).await;
+                    fired.borrow_mut().push(n);
+                })
+            })
+            .into();
+        yield_now().await;
+        let letters = Arc::new(Mutex::new(Vec::new()));
+        let handle = Handle::current().unwrap();
+        let dialled = {
+            let (letters, waker) = (letters.clone(), waker.take().unwrap());
+            let holds = spawn(async move {
+                let elsewhere = std::thread::spawn(move || {
+                    let mut dialled = Vec::new();
+                    for i in 0..200u8 {
+                        waker.wake_by_ref();
+                        let letters = letters.clone();
+                        handle.call_soon(move || letters.lock().unwrap().push(i)).unwrap();
+                        peer.write_all(&[i]).unwrap();
+                        if i % 40 == 0 {
+                            dialled.push(std::net::TcpStream::connect(address).unwrap());
+                        }
+                    }
+                    dialled
+                });
+                // In one poll.
+                let dialled = elsewhere.join().unwrap();
+                while start.elapsed() < Duration::from_millis(6) {
+                    std::hint::spin_loop();
+                }
+                dialled
+            });
+            holds.await.unwrap()
+        };
+        for timer in timers {
+            timer.await.unwrap();
+        }
+        assert_eq!(*fired.borrow(), [1, 2, 3, 4]);
+        woken.await.unwrap();
+        assert_eq!(polls.get(), 2, "many wakes are one poll");
+        while letters.lock().unwrap().len() < 200 {
+            yield_now().await;
+        }
+        assert!(letters.lock().unwrap().iter().copied().eq(0..200));
+        let mut all = vec![0; 300];
+        let mut len = 0;
+        while len < 200 {
+            len += stream.read(&mut all[len..]).await.unwrap();
+        }
+        assert!(all[..len].iter().copied().eq(0..200));
+        for dial in dialled {
+            assert_eq!(listener.accept().await.unwrap().1, dial.local_addr().unwrap());
+        }
+        yield_now().await;
+        assert_eq!((metrics().strays, metrics().tasks_alive), (0, 0));
     });
 }

@@ -9,6 +9,7 @@ mod support;
 mod choose;
 mod elsewhere;
 mod ends;
+mod everywhere;
 mod fairness;
 mod files;
 mod idle;
@@ -25,4 +26,5 @@ mod tcp;
 mod time;
 #[cfg(ringloop_test)]
 mod torture;
+mod user_code;
 mod wakers;

@@ -1,6 +1,7 @@
 //! What every test uses: a runtime on each backend, and a watchdog.
 
 use std::io::Write;
+use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -66,6 +67,29 @@ impl Watchdog {
         });
         Self { _alive: alive }
     }
+}
+
+/// Names the test that a process runs alone.
+const ALONE: &str = "RINGLOOP_TEST_ALONE";
+
+/// Runs `body` in a process of its own, for tests of what a process has only one of. `name` is the
+/// test's own.
+pub(crate) fn alone(name: &str, body: impl FnOnce()) {
+    if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
+        return body();
+    }
+    let output = this_test(name).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{name}, alone: {}\n{out}\n{err}", output.status);
+    assert!(out.contains("1 passed"), "no test is named {name}:\n{out}");
+}
+
+/// This program, to run the test of that name alone.
+pub(crate) fn this_test(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([name, "--exact", "--nocapture"]).env(ALONE, name);
+    command
 }
 
 /// CPU time that this thread has used so far.

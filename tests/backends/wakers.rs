@@ -15,7 +15,7 @@ use ringloop::task::yield_now;
 use ringloop::time::sleep;
 use ringloop::{metrics, spawn};
 
-use crate::support::{build, on_each_backend, run_on_each};
+use crate::support::{OnDrop, build, on_each_backend, run_on_each};
 
 /// Hands out its task's waker and is ready once `flag` is set.
 fn until(flag: Arc<AtomicBool>, to: mpsc::Sender<Waker>) -> impl Future<Output = ()> {
@@ -306,5 +306,83 @@ fn a_future_polled_by_two_tasks_in_turn_wakes_the_last() {
         gate.set(true);
         opened.take().unwrap().wake();
         assert_eq!(last.await.unwrap().unwrap(), 8);
+    });
+}
+
+// Seen to fail when `Tasks::end_all` left tasks that were queued to the drop of the runtime's last
+// `Rc`: their futures were not dropped by then.
+#[test]
+fn wakes_that_race_with_the_end_reach_nobody_wrong_and_futures_are_dropped_at_home() {
+    on_each_backend(|builder| {
+        for round in 0..60 {
+            let (send, wakers) = mpsc::channel::<Waker>();
+            let ended = Arc::new(AtomicBool::new(false));
+            let others: Vec<_> = {
+                let mut all: Vec<Vec<Waker>> = vec![Vec::new(); 2];
+                let dropped = Arc::new(std::sync::Mutex::new(Vec::new()));
+                let mut runtime = build(builder);
+                runtime.block_on(async {
+                    for _ in 0..10 {
+                        let (send, dropped) = (send.clone(), dropped.clone());
+                        // Not Send: it must not go with a thread that has its waker.
+                        let stays = Rc::new(OnDrop(move || {
+                            dropped.lock().unwrap().push(thread::current().id());
+                        }));
+                        drop(spawn(async move {
+                            let _stays = stays;
+                            until(Arc::default(), send).await;
+                        }));
+                    }
+                    yield_now().await;
+                    for (i, waker) in wakers.try_iter().enumerate() {
+                        all[i % 2].push(waker);
+                    }
+                });
+                let others = all.into_iter().map(|wakers| {
+                    let ended = ended.clone();
+                    thread::spawn(move || {
+                        let mut after = 0;
+                        while after < 20 {
+                            after += u32::from(ended.load(SeqCst));
+                            for waker in &wakers {
+                                waker.wake_by_ref();
+                                let clone = waker.clone();
+                                drop(waker.clone());
+                                clone.wake();
+                            }
+                        }
+                        drop(wakers);
+                    })
+                });
+                let others = others.collect();
+                runtime.block_on(async {
+                    for _ in 0..round % 5 {
+                        yield_now().await;
+                    }
+                });
+                drop(runtime);
+                assert_eq!(*dropped.lock().unwrap(), [thread::current().id(); 10]);
+                others
+            };
+            // The next lives in the same home, and its tasks have the same slots.
+            let mut next = build(builder);
+            ended.store(true, SeqCst);
+            next.block_on(async {
+                let tasks: Vec<_> = (0..10)
+                    .map(|i| {
+                        spawn(async move {
+                            sleep(Duration::from_micros(100)).await;
+                            i
+                        })
+                    })
+                    .collect();
+                for (i, task) in tasks.into_iter().enumerate() {
+                    assert_eq!(task.await.unwrap(), i);
+                }
+            });
+            for other in others {
+                other.join().unwrap();
+            }
+        }
     });
 }

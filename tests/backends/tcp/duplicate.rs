@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::process::Command;
 use std::time::Duration;
 
 use super::*;

@@ -23,7 +23,7 @@ use std::future::poll_fn;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::LazyLock;
 use std::task::Poll;
 
@@ -182,27 +182,12 @@ pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
-/// Names the test that a process runs alone, and whom it plays in it.
-const ALONE: &str = "RINGLOOP_TEST_ALONE";
+/// Says to a process that runs a test alone whom it plays in it.
 const ROLE: &str = "RINGLOOP_TEST_ROLE";
 
-/// Runs `body` in a process of its own, for tests of what a process has only one of. `name` is the
-/// test's own, below this module.
+/// As [`support::alone`](crate::support::alone); `name` is the test's own, below this module.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) {
-    if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
-        return body();
-    }
-    let output = this_test(name).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{name}, alone: {}\n{out}\n{err}", output.status);
-    assert!(out.contains("1 passed"), "no test is named tcp::{name}:\n{out}");
-}
-
-fn this_test(name: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([&format!("tcp::{name}"), "--exact", "--nocapture"]).env(ALONE, name);
-    command
+    crate::support::alone(&format!("tcp::{name}"), body);
 }
 
 /// Another process that runs the same test and finds a [`role`] there. It ends with its standard
@@ -211,7 +196,7 @@ pub(crate) struct Actor(std::process::Child);
 
 impl Actor {
     pub(crate) fn start(name: &str, role: &str, backend: ringloop::BackendChoice) -> Self {
-        let mut command = this_test(name);
+        let mut command = crate::support::this_test(&format!("tcp::{name}"));
         command.env(ROLE, role).env("RINGLOOP_BACKEND", backend.to_string());
         Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
     }

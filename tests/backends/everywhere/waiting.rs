@@ -1,0 +1,138 @@
+//! Time and tasks.
+
+use std::cell::Cell;
+use std::future::{pending, poll_fn};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use ringloop::task::{Spawn, yield_now};
+use ringloop::time::{interval, now, sleep, sleep_until, timeout, timeout_at};
+use ringloop::{Handle, spawn};
+
+use super::cut::Cut;
+use super::{Case, Ends, case, once};
+
+const SHORT: Duration = Duration::from_micros(200);
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!("sleep", "Sleep"; sleeping()),
+        case!("sleep_until"; sleeping_until()),
+        case!("timeout"; limited()),
+        case!("timeout_at"; limited_at()),
+        case!("Interval::tick"; tick()),
+        case!("yield_now", "YieldNow"; yielding()),
+        case!("spawn", "JoinHandle"; joining()),
+        case!("Spawn::spawn"; joining_a_named_one()),
+        case!("Handle::spawn", "RemoteJoinHandle"; joining_from_afar()),
+    ]
+}
+
+async fn sleeping(cut: Cut) -> Ends {
+    let start = now();
+    let got = cut.off(sleep(SHORT), || {}).await;
+    assert!(got.is_none() || now() >= start + SHORT, "early");
+    sleep(SHORT).await;
+    got.is_some()
+}
+
+async fn sleeping_until(cut: Cut) -> Ends {
+    let deadline = now() + SHORT;
+    let got = cut.off(sleep_until(deadline), || {}).await;
+    assert!(got.is_none() || now() >= deadline, "early");
+    sleep_until(deadline).await;
+    got.is_some()
+}
+
+async fn limited(cut: Cut) -> Ends {
+    let got = cut.off(timeout(SHORT, pending::<()>()), || {}).await;
+    assert_eq!(timeout(SHORT, async { 1 }).await, Ok(1));
+    got.map(Result::unwrap_err).is_some()
+}
+
+async fn limited_at(cut: Cut) -> Ends {
+    let deadline = now() + SHORT;
+    let got = cut.off(timeout_at(deadline, pending::<()>()), || {}).await;
+    timeout_at(deadline, pending::<()>()).await.unwrap_err();
+    got.map(Result::unwrap_err).is_some()
+}
+
+async fn tick(cut: Cut) -> Ends {
+    let mut interval = interval(SHORT);
+    let first = interval.tick().await;
+    let got = cut.off(interval.tick(), || {}).await;
+    let mut due = first + SHORT;
+    if let Some(got) = got {
+        assert_eq!(got, due);
+        due += SHORT;
+    }
+    assert_eq!(interval.tick().await, due, "a tick was lost, or came twice");
+    got.is_some()
+}
+
+async fn yielding(cut: Cut) -> Ends {
+    let got = cut.off(yield_now(), || {}).await;
+    yield_now().await;
+    got.is_some()
+}
+
+/// A future that is ready once its gate was opened.
+#[derive(Clone, Default)]
+struct Gate(Rc<Cell<bool>>, Rc<Cell<Option<Waker>>>);
+
+impl Gate {
+    fn open(&self) {
+        self.0.set(true);
+        self.1.take().into_iter().for_each(Waker::wake);
+    }
+
+    async fn opened(self) -> i32 {
+        poll_fn(|cx| {
+            self.1.set(Some(cx.waker().clone()));
+            if self.0.get() { Poll::Ready(7) } else { Poll::Pending }
+        })
+        .await
+    }
+}
+
+async fn joining(cut: Cut) -> Ends {
+    let gate = Gate::default();
+    let mut task = spawn(gate.clone().opened());
+    let got = cut.off(&mut task, once(|| gate.open())).await;
+    let ends = got.is_some();
+    let result = match got {
+        Some(result) => result,
+        None => task.await,
+    };
+    assert_eq!(result.unwrap(), 7);
+    ends
+}
+
+async fn joining_a_named_one(cut: Cut) -> Ends {
+    let gate = Gate::default();
+    // By value: whoever drops it detaches, and the task goes on.
+    let task = Spawn::new().name("gate").spawn(gate.clone().opened());
+    let got = cut.off(task, once(|| gate.open())).await;
+    got.map(|result| assert_eq!(result.unwrap(), 7)).is_some()
+}
+
+async fn joining_from_afar(cut: Cut) -> Ends {
+    let (open, opened) = std::sync::mpsc::channel();
+    let mut task = Handle::current().unwrap().spawn(move || async move {
+        loop {
+            match opened.try_recv() {
+                Ok(()) => return 7,
+                Err(_) => yield_now().await,
+            }
+        }
+    });
+    let got = cut.off(&mut task, once(|| open.send(()).unwrap())).await;
+    let ends = got.is_some();
+    let result = match got {
+        Some(result) => result,
+        None => task.await,
+    };
+    assert_eq!(result.unwrap(), 7);
+    ends
+}
