@@ -132,11 +132,11 @@ impl Uring {
             // Before 6.1, which brought DEFER_TASKRUN too, a send that went in part could say EAGAIN.
             quiet: Quiet::new(rung.defer_taskrun && ring.params().is_feature_skip_cqe_on_success()),
             caps: most,
-            bell: Bell::new().map_err(Refused::io)?,
+            bell: Bell::new().map_err(|e| Refused::by("eventfd", e))?,
             bell_armed: false,
             bell_multi: true,
             skipped: 0,
-            base: (now, uring::monotonic().map_err(Refused::io)?),
+            base: (now, uring::monotonic().map_err(|e| Refused::by("clock_gettime", e))?),
             ring: OwnRing::new(ring),
         };
         if let Err(refused) = probe::probe(&mut this, pool) {
