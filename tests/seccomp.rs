@@ -114,8 +114,7 @@ async fn works() {
     echo.await.unwrap();
 }
 
-// Seen to fail when every refusal names io_uring_setup, when a register that fails is passed over,
-// and when the ring is not closed after a refusal.
+// Seen to fail when every refusal names io_uring_setup, and when the ring is not closed after one.
 #[test]
 fn half_a_profile_leads_to_epoll_with_a_sentence_that_names_the_call() {
     let name = "half_a_profile_leads_to_epoll_with_a_sentence_that_names_the_call";
@@ -167,7 +166,7 @@ fn last_words<T>(body: impl FnOnce() -> T) -> String {
 }
 
 // Seen to fail when the error passes as one that does not last (SIGALRM: it spins), when the end turns
-// on until its deadline in spite of the error, and when the pool is not leaked.
+// on until its deadline in spite of the error, and when what is in flight is dropped and not leaked.
 #[test]
 fn enter_is_forbidden_in_the_middle_and_the_runtime_ends_with_one_sentence() {
     let name = "enter_is_forbidden_in_the_middle_and_the_runtime_ends_with_one_sentence";
