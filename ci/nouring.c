@@ -2,6 +2,8 @@
  *
  *   nouring EPERM|ENOSYS|ENOMEM|EACCES COMMAND ARGS...
  *       io_uring_setup, io_uring_enter and io_uring_register fail with that error.
+ *   nouring setup:ERROR|enter:ERROR|register:ERROR COMMAND ARGS...
+ *       Only that one does, as under half a seccomp profile.
  *   nouring 4.19 COMMAND ARGS...
  *       Every syscall younger than Linux 4.19 fails with ENOSYS (x86_64 only).
  *   nouring probe
@@ -48,6 +50,8 @@ static const char *name_of(long result) {
     return number;
 }
 
+static const char *const CALLS[] = {"setup:", "enter:", "register:"};
+
 /* Prints e.g. `setup=ok enter=EBADF register=EBADF`; fails where no ring can be made. */
 static int probe(void) {
     char params[120] = {0}; /* struct io_uring_params */
@@ -86,12 +90,17 @@ int main(int argc, char **argv) {
         return probe();
     if (argc < 2) {
         fprintf(stderr, "nouring: say what to forbid and what to run, "
-                        "as in `nouring EPERM|ENOSYS|ENOMEM|EACCES|4.19 COMMAND ARGS...`.\n");
+                        "as in `nouring [setup:|enter:|register:]EPERM|ENOSYS|ENOMEM|EACCES "
+                        "COMMAND ARGS...` or `nouring 4.19 COMMAND ARGS...`.\n");
         return 2;
     }
 
     unsigned first = URING_FIRST, last = URING_LAST;
     int error = 0;
+    const char *name = argv[1];
+    for (unsigned i = 0; i < sizeof CALLS / sizeof *CALLS; i++)
+        if (strncmp(argv[1], CALLS[i], strlen(CALLS[i])) == 0)
+            first = last = URING_FIRST + i, name = argv[1] + strlen(CALLS[i]);
     if (strcmp(argv[1], "4.19") == 0) {
 #if defined(__x86_64__)
         first = LAST_OF_4_19 + 1, last = ~0u, error = ENOSYS;
@@ -101,10 +110,10 @@ int main(int argc, char **argv) {
 #endif
     }
     for (size_t i = 0; i < OFFERED; i++)
-        if (strcmp(argv[1], ERRORS[i].name) == 0)
+        if (strcmp(name, ERRORS[i].name) == 0)
             error = ERRORS[i].number;
     if (error == 0) {
-        fprintf(stderr, "nouring: `%s` is none of EPERM, ENOSYS, ENOMEM, EACCES, 4.19.\n", argv[1]);
+        fprintf(stderr, "nouring: `%s` is none of EPERM, ENOSYS, ENOMEM, EACCES, 4.19.\n", name);
         return 2;
     }
     if (argc < 3) {

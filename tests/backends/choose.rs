@@ -32,13 +32,19 @@ fn with_environment(value: Option<&str>) -> String {
     words.next().unwrap_or_else(|| panic!("the child said nothing: {output}"))
 }
 
-/// The sentence about io_uring that a seccomp filter must cause; `None` where nobody filters.
-fn expected_refusal() -> Option<&'static str> {
-    match std::env::var("RINGLOOP_EXPECT_REFUSED").ok()?.as_str() {
-        "EPERM" => Some("io_uring_setup is forbidden here (EPERM"),
-        "ENOSYS" => Some("io_uring does not exist here (ENOSYS"),
-        other => panic!("RINGLOOP_EXPECT_REFUSED={other} is not known to this test"),
-    }
+/// The sentence about io_uring that a seccomp filter must cause (`EPERM`, or `enter:EPERM` where it
+/// forbids that call only); `None` where nobody filters.
+fn expected_refusal() -> Option<String> {
+    let forbidden = std::env::var("RINGLOOP_EXPECT_REFUSED").ok()?;
+    let (call, error) = forbidden.split_once(':').unwrap_or(("setup", &forbidden));
+    let (who, what) = match error {
+        "EPERM" | "EACCES" => (format!("io_uring_{call}"), "is forbidden here"),
+        "ENOSYS" if call == "setup" => ("io_uring".to_owned(), "does not exist here"),
+        "ENOSYS" => (format!("io_uring_{call}"), "does not exist here"),
+        "ENOMEM" => (format!("io_uring_{call}"), "got no memory"),
+        _ => panic!("RINGLOOP_EXPECT_REFUSED={forbidden} is not known to this test"),
+    };
+    Some(format!("{who} {what} ({error}"))
 }
 
 fn uring_refused() -> Option<std::io::Error> {
@@ -89,7 +95,7 @@ fn where_io_uring_is_refused_the_sentence_says_why() {
     };
     let error = uring_refused().expect("the filter forbids io_uring");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().starts_with(sentence), "{error}");
+    assert!(error.to_string().starts_with(&sentence), "{error}");
     let said = with_environment(Some("auto"));
     assert!(said.starts_with(&format!("built epoll: epoll: {sentence}")), "{said}");
 }

@@ -123,10 +123,10 @@ impl Uring {
             emulated: Emulated::default(),
             quiet: Quiet::new(quiet),
             caps: most,
-            bell: Bell::new().map_err(Refused::io)?,
+            bell: Bell::new().map_err(|e| Refused::by("eventfd", e))?,
             bell_armed: false,
             skipped: 0,
-            base: (now, uring::monotonic().map_err(Refused::io)?),
+            base: (now, uring::monotonic().map_err(|e| Refused::by("clock_gettime", e))?),
             ring: OwnRing::new(ring),
         };
         if let Err(refused) = probe::probe(&mut this, pool) {

@@ -6,6 +6,7 @@ use io_uring::{Probe, opcode};
 
 use super::super::{Driver, Until};
 use super::provided::Provided;
+use super::setup::{ENTER, REGISTER};
 use super::{Caps, Refused, Uring, encode};
 use crate::buf::Pool;
 use crate::op::{Completion, Into, Request, Token};
@@ -36,7 +37,7 @@ const WORKERS: [u32; 2] = [8, 64];
 /// allow; what does not work is taken out of them.
 pub(super) fn probe(uring: &mut Uring, pool: &Pool) -> Result<(), Refused> {
     let mut probe = Probe::new();
-    uring.ring.submitter().register_probe(&mut probe).map_err(Refused::io)?;
+    uring.ring.submitter().register_probe(&mut probe).map_err(|e| Refused::by(REGISTER, e))?;
     let missing: Vec<&str> = REQUIRED
         .iter()
         .filter(|(code, _)| !probe.is_supported(*code))
@@ -63,7 +64,7 @@ fn caps(uring: &mut Uring, pool: &Pool) -> Result<Caps, Refused> {
         Ok(provided) => uring.provided = Some(provided),
         // Before 5.19.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(emulated),
-        Err(error) => return Err(Refused::io(error)),
+        Err(error) => return Err(Refused::by(REGISTER, error)),
     }
     let totals = uring.caps.has(Caps::TOTALS);
     if totals && matches!(receive(uring, pool, true)?, Received::Ended) {
@@ -99,12 +100,12 @@ enum Received {
 }
 
 fn receive(uring: &mut Uring, pool: &Pool, total: bool) -> Result<Received, Refused> {
-    let (ours, theirs) = sys::socket::pair().map_err(Refused::io)?;
+    let (ours, theirs) = sys::socket::pair().map_err(|e| Refused::by("socketpair", e))?;
     let (ours, theirs) = (sys::file::own(ours), sys::file::own(theirs));
     let token = Token::new(1, 0);
     let request = Request::Recv { fd: ours.as_raw_fd(), into: Into::Group, multi: true, total: 2 };
     uring.push(encode::entry(&request, total).user_data(token.user_data()));
-    sys::socket::send_slice(theirs.as_raw_fd(), b"ok").map_err(Refused::io)?;
+    sys::socket::send_slice(theirs.as_raw_fd(), b"ok").map_err(|e| Refused::by("sendto", e))?;
     let first = next(uring, pool)?;
     if first.result == -libc::EINVAL {
         return Ok(Received::Refused);
@@ -131,10 +132,12 @@ fn next(uring: &mut Uring, pool: &Pool) -> Result<Completion, Refused> {
     // A ring that works answers within one wait; one that does not must not hang us.
     for _ in 0..1000 {
         let until = Until::Instant(uring.now() + std::time::Duration::from_millis(10));
-        uring.wait(until, pool, &mut done).map_err(Refused::io)?;
+        uring.wait(until, pool, &mut done).map_err(|e| Refused::by(ENTER, e))?;
         if let Some(completion) = done.pop() {
             return Ok(completion);
         }
     }
+    // A turn lets pass what does not last, such as ENOMEM; here it lasted.
+    uring.enter_once(0, 0, None).map_err(|e| Refused::by(ENTER, e))?;
     Err(Refused::new("io_uring does not answer here"))
 }

@@ -26,30 +26,34 @@ impl Refused {
         Self { reason: reason.into(), fall_back: true, kind: io::ErrorKind::Unsupported }
     }
 
-    /// What an error of set-up or registration means.
-    pub(super) fn io(error: io::Error) -> Self {
+    /// What `error` of `call`, such as "io_uring_setup", means.
+    pub(super) fn by(call: &str, error: io::Error) -> Self {
         let (reason, fall_back) = match error.raw_os_error() {
             Some(libc::EPERM) => (
-                "io_uring_setup is forbidden here (EPERM: seccomp profile or \
-                 kernel.io_uring_disabled)"
-                    .to_owned(),
+                format!(
+                    "{call} is forbidden here (EPERM: seccomp profile or kernel.io_uring_disabled)"
+                ),
                 true,
             ),
             Some(libc::EACCES) => (
-                "io_uring_setup is forbidden here (EACCES: a security module such as SELinux)"
-                    .to_owned(),
+                format!("{call} is forbidden here (EACCES: a security module such as SELinux)"),
                 true,
             ),
-            Some(libc::ENOSYS) => (
+            Some(libc::ENOSYS) if call == SETUP => (
                 "io_uring does not exist here (ENOSYS: an old kernel, a sandbox, or a seccomp \
                  profile)"
                     .to_owned(),
                 true,
             ),
+            Some(libc::ENOSYS) => (
+                format!("{call} does not exist here (ENOSYS: a sandbox or a seccomp profile)"),
+                true,
+            ),
             Some(libc::ENOMEM) => (
-                "io_uring got no memory (ENOMEM: raise RLIMIT_MEMLOCK, 'ulimit -l', to 1 MiB or \
-                 more)"
-                    .to_owned(),
+                format!(
+                    "{call} got no memory (ENOMEM: raise RLIMIT_MEMLOCK, 'ulimit -l', to 1 MiB or \
+                     more)"
+                ),
                 true,
             ),
             Some(libc::EINVAL) => {
@@ -58,12 +62,17 @@ impl Refused {
             Some(libc::EMFILE | libc::ENFILE) => {
                 (format!("no descriptor is left for a ring ({error})"), false)
             }
-            _ => (format!("io_uring cannot be set up ({error})"), true),
+            _ => (format!("io_uring cannot be set up ({call}: {error})"), true),
         };
         let kind = if fall_back { io::ErrorKind::Unsupported } else { error.kind() };
         Self { reason, fall_back, kind }
     }
 }
+
+/// The calls that may be refused, each for itself.
+pub(super) const SETUP: &str = "io_uring_setup";
+pub(super) const ENTER: &str = "io_uring_enter";
+pub(super) const REGISTER: &str = "io_uring_register";
 
 /// One set of flags.
 pub(super) struct Rung {
@@ -115,10 +124,10 @@ pub(super) fn ring(most: Caps) -> Result<(IoUring, &'static Rung), Refused> {
                 return Ok((ring, rung));
             }
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => error = e,
-            Err(e) => return Err(Refused::io(e)),
+            Err(e) => return Err(Refused::by(SETUP, e)),
         }
     }
-    Err(Refused::io(error))
+    Err(Refused::by(SETUP, error))
 }
 
 /// What the sentence about a ring says of queues that had to be smaller than they should be.
