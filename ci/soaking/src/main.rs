@@ -1,0 +1,46 @@
+//! The soak: a ringloop server and its clients, in two processes.
+//!
+//! ```text
+//!   clients (std, threads)                                     server (ringloop, one thread)
+//!     workers: one scenario after the other  ───────────────►    modes.rs: as the plan says
+//!     idle: the base that stays open         ───────────────►
+//!     rounds: load on, load off, compare     ── control.rs ──►    books.rs: what there is
+//! ```
+//!
+//! Each connection begins with a [`plan::Plan`] that tells the server what to do with it. `ci/soak`
+//! says how it is run.
+
+mod args;
+mod books;
+mod clients;
+mod numbers;
+#[path = "../../../examples/echo_bench/pattern.rs"]
+mod pattern;
+mod plan;
+mod server;
+mod sys;
+
+use std::process::ExitCode;
+
+use args::{Args, Role};
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(message) => {
+            eprintln!("ci/soak: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match args.role {
+        Role::Clients => clients::run(&args),
+        Role::Server => server::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("soak: FAILED: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
