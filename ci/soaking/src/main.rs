@@ -9,6 +9,10 @@
 //!
 //! Each connection begins with a [`plan::Plan`] that tells the server what to do with it. `ci/soak`
 //! says how it is run.
+//!
+//! What must be equal is equal exactly. Memory may differ by 1 MiB, or 1 %: the warm-up has three times
+//! as many clients as the rounds, so that what ringloop keeps for reuse has its final size before it is
+//! measured.
 
 mod args;
 mod books;

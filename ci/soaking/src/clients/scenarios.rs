@@ -30,10 +30,7 @@ pub(super) fn one(load: &Load<'_>, numbers: &mut Numbers) -> Result<(), String> 
         _ => ("silent", silent),
     };
     let mut plan = None;
-    let t0 = std::time::Instant::now();
-    let done = scenario(load, numbers, &mut plan);
-    if t0.elapsed().as_millis() > 3000 { eprintln!("slow: {name} {plan:?} {:?}", t0.elapsed()); }
-    done.map_err(|error| format!("{name}, {plan:?}: {error}"))
+    scenario(load, numbers, &mut plan).map_err(|error| format!("{name}, {plan:?}: {error}"))
 }
 
 type Scenario = fn(&Load<'_>, &mut Numbers, &mut Option<crate::plan::Plan>) -> io::Result<()>;

@@ -55,7 +55,6 @@ async fn timers(server: Rc<Server>, mut numbers: Numbers) -> io::Result<()> {
             all.push((soon, one));
         }
         add(&server.counts.timers, TIMERS);
-        add(&server.counts.cancels, all.iter().filter(|(soon, _)| !soon).count() as u64);
         all.retain(|(soon, _)| *soon);
         for (_, mut one) in all {
             one.as_mut().await;

@@ -26,6 +26,15 @@ async fn end(talk: &mut Talk, mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
+/// The simplest, of which there may be 100,000.
+pub(super) async fn idle(mut talk: Talk, mut stream: TcpStream) -> io::Result<()> {
+    while let Some(chunk) = stream.read_chunk().await? {
+        talk.take(&chunk)?;
+        stream.write_chunk(chunk).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn slices(mut talk: Talk, mut stream: TcpStream) -> io::Result<()> {
     let size = talk.numbers.pick(&[100, 4096, 65_536]);
     let mut buf = vec![0; size];

@@ -15,7 +15,8 @@ pub(super) async fn run(talk: Talk, stream: TcpStream) -> io::Result<()> {
     match talk.plan.mode {
         Mode::Control => Err(io::Error::other("a second control connection")),
         Mode::Slices => echoes::slices(talk, stream).await,
-        Mode::Idle | Mode::Chunks => echoes::chunks(talk, stream).await,
+        Mode::Idle => echoes::idle(talk, stream).await,
+        Mode::Chunks => echoes::chunks(talk, stream).await,
         Mode::Bytes => echoes::bytes(talk, stream).await,
         Mode::Halves => echoes::halves(talk, stream).await,
         Mode::Hasty => echoes::hasty(talk, stream).await,
