@@ -42,11 +42,9 @@ impl<'a> Idle<'a> {
     }
 
     /// None of them has been forgotten.
-    pub(super) fn chat_with_all(&mut self, _load: &Load<'_>) -> Result<(), String> {
+    pub(super) fn chat_with_all(&mut self) -> Result<(), String> {
         self.talks.iter_mut().try_for_each(|talk| say(talk, 100))
     }
-
-    pub(super) fn close(self) {}
 }
 
 fn say(talk: &mut Talk<'_>, size: u64) -> Result<(), String> {

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
@@ -71,6 +72,13 @@ impl Link {
         Books::parse(&line).ok_or_else(|| format!("the books are {line:?}"))
     }
 
+    /// How the server's process has ended, if it has.
+    pub(super) fn ended(&self) -> Option<ExitStatus> {
+        // Its sockets are closed a moment before it can be waited for.
+        thread::park_timeout(Duration::from_millis(200));
+        self.child.lock().expect("nobody panics over it").try_wait().ok().flatten()
+    }
+
     /// Has the server end by itself.
     pub(super) fn end(&self) -> Result<(), String> {
         let mut control = self.control.lock().expect("nobody panics over it");
@@ -84,7 +92,7 @@ impl Link {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => return Err(format!("the server ended with {status}")),
                 None if Instant::now() > deadline => return Err("the server does not end".into()),
-                None => std::thread::park_timeout(Duration::from_millis(20)),
+                None => thread::park_timeout(Duration::from_millis(20)),
             }
         }
     }

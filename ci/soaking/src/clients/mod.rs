@@ -104,13 +104,21 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     sys::allow_files(room)?;
     watchdog(args);
     let link = Link::start(args)?;
+    let passed = soak(args, &link, started);
+    passed.map_err(|sentence| match link.ended() {
+        Some(status) => format!("the server ended with {status}; seen from a client: {sentence}"),
+        None => sentence,
+    })
+}
+
+fn soak(args: &Args, link: &Link, started: Instant) -> Result<(), String> {
     println!(
         "soak: {} s, {} connections, seed {}, on {}",
         args.seconds, args.connections, args.seed, link.backend
     );
     let pattern = Pattern::new();
     let load = Load {
-        link: &link,
+        link,
         pattern: &pattern,
         seed: args.seed,
         stop: AtomicBool::new(false),
@@ -118,13 +126,13 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
         bytes: AtomicU64::new(0),
         failed: Mutex::new(None),
     };
-    let bare = at_rest(&link, None)?;
+    let bare = at_rest(link, None)?;
 
     let warming = (args.seconds / 10).clamp(4, 30);
     let mut idle = Idle::open(&load, args.connections)?;
     load.run(&mut idle, 0, WARMING, Duration::from_secs(warming))?;
-    idle.close();
-    let begin = at_rest(&link, Some(&bare))?;
+    drop(idle);
+    let begin = at_rest(link, Some(&bare))?;
     let mut verdict = Verdict::new(started);
     verdict.row(Row::Begin, &begin, &load);
 
@@ -134,16 +142,16 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     let time = Duration::from_secs(seconds) / rounds as u32;
     for round in 1..=rounds {
         load.run(&mut idle, round, WORKERS, time)?;
-        let now = at_rest(&link, Some(&bare.with_idle(args.connections)))?;
+        let now = at_rest(link, Some(&bare.with_idle(args.connections)))?;
         verdict.row(Row::Round(round), &now, &load);
         verdict.growth()?;
     }
-    idle.chat_with_all(&load)?;
-    let share = idle_share(&link)?;
-    idle.close();
+    idle.chat_with_all()?;
+    let share = idle_share(link)?;
+    drop(idle);
 
-    at_rest(&link, Some(&bare))?;
-    let end = alone(&link, &bare)?;
+    at_rest(link, Some(&bare))?;
+    let end = alone(link, &bare)?;
     verdict.row(Row::End, &end, &load);
     link.end()?;
     verdict.table(&begin, &end, share);

@@ -5,7 +5,7 @@ mod control;
 mod echoes;
 mod modes;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -39,7 +39,7 @@ struct Server {
     load: Arc<AtomicBool>,
     elsewhere: Elsewhere,
     counts: Counts,
-    faults: RefCell<u64>,
+    faults: Cell<u64>,
 }
 
 /// What was done, as the books have it.
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
             elsewhere: Elsewhere::start(handle, load.clone())?,
             load,
             counts: Counts::default(),
-            faults: RefCell::new(0),
+            faults: Cell::new(0),
         });
         let (mut first, _) = listener.accept().await?;
         match read_plan(&mut first).await {
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     });
     let server = served.map_err(|e| format!("the server: {e}"))?;
     drop(runtime);
-    let (after, faults) = (books::descriptors(), *server.faults.borrow());
+    let (after, faults) = (books::descriptors(), server.faults.get());
     if after != before {
         return Err(format!("{after} descriptors after the runtime's end, {before} before it"));
     }
@@ -106,7 +106,7 @@ impl Server {
     }
 
     fn fault(&self, sentence: &str) {
-        *self.faults.borrow_mut() += 1;
+        add(&self.faults, 1);
         eprintln!("soak: server: {sentence}");
     }
 
@@ -126,7 +126,7 @@ impl Server {
             m.buffered,
             m.unsent as u64,
             m.strays,
-            *self.faults.borrow() + self.elsewhere.faults(),
+            self.faults.get() + self.elsewhere.faults(),
             books::threads(),
             rss,
             heap / 1024,
