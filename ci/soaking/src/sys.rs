@@ -46,14 +46,6 @@ pub(crate) fn trim() -> u64 {
     (info.uordblks + info.hblkhd) as u64
 }
 
-/// CPU time that this process has used.
-pub(crate) fn cpu_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the struct lives here.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 /// Connects from a source address of the loopback net, each of which has ports of its own.
 pub(crate) fn connect(from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
     // SAFETY: takes numbers only.

@@ -79,6 +79,15 @@ impl Link {
         self.child.lock().expect("nobody panics over it").try_wait().ok().flatten()
     }
 
+    /// CPU nanoseconds that the server's own thread has used.
+    pub(super) fn cpu_time(&self) -> Result<u64, String> {
+        let pid = self.child.lock().expect("nobody panics over it").id();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat"));
+        let text = text.map_err(|e| format!("the server's CPU time: {e}"))?;
+        let nanos = text.split(' ').next().and_then(|word| word.parse().ok());
+        nanos.ok_or_else(|| format!("the server's CPU time is {text:?}"))
+    }
+
     /// Has the server end by itself.
     pub(super) fn end(&self) -> Result<(), String> {
         let mut control = self.control.lock().expect("nobody panics over it");

@@ -193,12 +193,16 @@ fn alone(link: &Link, bare: &Books) -> Result<Books, String> {
     }
 }
 
-/// CPU time that the server takes while nothing happens, in percent; 5 is too much.
+/// CPU time that the server takes in a second in which nothing happens, in percent; 5 is too much.
 fn idle_share(link: &Link) -> Result<f64, String> {
-    let answer = link.ask("idle")?;
-    let mut words = answer.split(' ').map(|word| word.parse::<u64>().unwrap_or(u64::MAX));
-    let (micros, turns) = (words.next().unwrap_or(u64::MAX), words.next().unwrap_or(u64::MAX));
-    let share = micros as f64 / 10_000.0;
+    let books = link.books()?;
+    // It still has the answer's turn to end.
+    thread::park_timeout(Duration::from_millis(50));
+    let (cpu, began) = (link.cpu_time()?, Instant::now());
+    thread::park_timeout(Duration::from_secs(1));
+    let cpu = link.cpu_time()? - cpu;
+    let share = 100.0 * cpu as f64 / began.elapsed().as_nanos() as f64;
+    let turns = link.books()?.0[books::TURNS] - books.0[books::TURNS];
     if share > 5.0 || turns > 10 {
         return Err(format!(
             "an idle server took {share:.1} % of a CPU and {turns} turns in a second"

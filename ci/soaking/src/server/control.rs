@@ -3,14 +3,10 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use ringloop::metrics;
 use ringloop::net::TcpStream;
-use ringloop::time::sleep;
 
 use super::{Server, beside};
-use crate::sys;
 
 /// Answers until `end`, or until the clients are gone.
 pub(super) async fn answer(
@@ -33,7 +29,6 @@ pub(super) async fn answer(
                 String::new()
             }
             "books" => server.books().line(),
-            "idle" => idle().await,
             "end" => break,
             other => return Err(io::Error::other(format!("the clients say {other:?}"))),
         };
@@ -42,13 +37,6 @@ pub(super) async fn answer(
     server.load.store(false, Ordering::Relaxed);
     server.elsewhere.unpark();
     Ok(())
-}
-
-/// CPU microseconds and turns of a second in which nothing happens.
-async fn idle() -> String {
-    let (turns, cpu) = (metrics().turns, sys::cpu_time());
-    sleep(Duration::from_secs(1)).await;
-    format!("{} {}", (sys::cpu_time() - cpu).as_micros(), metrics().turns - turns)
 }
 
 async fn read_line(stream: &mut TcpStream) -> io::Result<Option<String>> {
