@@ -1,5 +1,6 @@
 //! One connection, seen from the client: bytes go both ways at once, and each is checked.
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::sync::atomic::Ordering;
@@ -14,6 +15,14 @@ use crate::sys;
 /// How long the server may keep silent while it should do something.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The longest read.
+const LONGEST: usize = 65_536;
+
+thread_local! {
+    /// What a thread reads into: 100,000 connections cannot have a buffer each.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; LONGEST]);
+}
+
 pub(super) struct Talk<'a> {
     load: &'a Load<'a>,
     stream: TcpStream,
@@ -21,7 +30,6 @@ pub(super) struct Talk<'a> {
     track: Track<'a>,
     pub(super) sent: u64,
     pub(super) received: u64,
-    buf: Vec<u8>,
 }
 
 /// How an exchange ended.
@@ -66,7 +74,7 @@ impl<'a> Talk<'a> {
         (&stream).write_all(&plan.encode())?;
         stream.set_nonblocking(true)?;
         let track = load.pattern.track(plan.number as usize);
-        Ok(Self { load, stream, plan, track, sent: 0, received: 0, buf: Vec::new() })
+        Ok(Self { load, stream, plan, track, sent: 0, received: 0 })
     }
 
     /// Exchanges until `work` is done or the server ends it.
@@ -117,19 +125,18 @@ impl<'a> Talk<'a> {
     }
 
     fn read(&mut self, piece: usize) -> io::Result<Option<End>> {
-        self.buf.resize(piece.max(self.buf.len()), 0);
-        match self.stream.read(&mut self.buf[..piece]) {
-            Ok(0) => return Ok(Some(End::Eof)),
+        SCRATCH.with_borrow_mut(|buf| match self.stream.read(&mut buf[..piece.min(LONGEST)]) {
+            Ok(0) => Ok(Some(End::Eof)),
             Ok(n) => {
-                if let Err(wrong) = self.track.check(self.received, &self.buf[..n]) {
+                if let Err(wrong) = self.track.check(self.received, &buf[..n]) {
                     return Err(io::Error::other(format!("{wrong:?}")));
                 }
                 self.received += n as u64;
                 self.load.bytes.fetch_add(n as u64, Ordering::Relaxed);
+                Ok(None)
             }
-            Err(error) => return ended(error),
-        }
-        Ok(None)
+            Err(error) => ended(error),
+        })
     }
 
     pub(super) fn end_writing(&self) -> io::Result<()> {
