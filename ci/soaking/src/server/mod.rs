@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ringloop::net::{TcpListener, TcpListenerOptions, TcpStream};
-use ringloop::time::timeout;
+use ringloop::time::{sleep, timeout};
 use ringloop::{Builder, metrics, spawn};
 
 use crate::args::Args;
@@ -148,14 +148,11 @@ impl Server {
 async fn accept(server: Rc<Server>, listener: Rc<TcpListener>, mut numbers: Numbers) {
     loop {
         let accepted = if server.is_loaded() {
-            let limit = Duration::from_micros(numbers.below(3000));
-            match timeout(limit, listener.accept()).await {
-                Ok(accepted) => accepted,
-                Err(_) => {
-                    server.cancelled();
-                    continue;
-                }
-            }
+            let Some(accepted) = accept_hastily(&listener, &mut numbers).await else {
+                server.cancelled();
+                continue;
+            };
+            accepted
         } else {
             listener.accept().await
         };
@@ -167,6 +164,22 @@ async fn accept(server: Rc<Server>, listener: Rc<TcpListener>, mut numbers: Numb
             Err(error) => return server.fault(&format!("accept: {error}")),
         }
     }
+}
+
+/// Accepts for a moment; `None`: it was dropped, in half of the cases perhaps after it was woken.
+async fn accept_hastily(
+    listener: &Rc<TcpListener>,
+    numbers: &mut Numbers,
+) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    if numbers.one_in(2) {
+        let limit = Duration::from_micros(numbers.below(3000));
+        return timeout(limit, listener.accept()).await.ok();
+    }
+    let (listener, limit) = (listener.clone(), Duration::from_micros(numbers.below(300)));
+    let task = spawn(async move { listener.accept().await });
+    sleep(limit).await;
+    task.cancel();
+    task.await.ok()
 }
 
 /// One connection, and what its task needs.
