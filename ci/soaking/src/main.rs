@@ -13,6 +13,12 @@
 //! What must be equal is equal exactly. Memory may differ by 1 MiB, or 1 %: the warm-up has three times
 //! as many clients as the rounds, so that what ringloop keeps for reuse has its final size before it is
 //! measured.
+//!
+//! Seen to fail, in 20 s with 500 connections, when: one descriptor in 64 is not closed; a buffer does not
+//! come home from another thread; timers are not cleared when they are dropped; each socket leaks 64
+//! bytes; the loop turns every millisecond; a send advances one byte too far; `into_std` forgets what was
+//! parked; a dropped `accept` drops a connection; a lease is freed with its last part but one; a dropped
+//! stream discards its outbox.
 
 mod args;
 mod books;
