@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+/// The longest queue that is kept when it is empty; a longer one is given back.
+const KEPT: usize = 64;
+
 /// First in, first out; allocates from the second element on.
 #[derive(Debug)]
 pub(crate) struct Short<T> {
@@ -25,6 +28,9 @@ impl<T> Short<T> {
 
     pub(crate) fn pop(&mut self) -> Option<T> {
         let next = self.rest.pop_front();
+        if next.is_none() && self.rest.capacity() > KEPT {
+            self.rest = VecDeque::new();
+        }
         std::mem::replace(&mut self.first, next)
     }
 
@@ -46,5 +52,31 @@ impl<T> Short<T> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Seen to fail when `pop` keeps whatever the queue has grown to.
+    #[test]
+    fn a_queue_that_was_once_long_does_not_stay_long_when_it_is_empty() {
+        let mut queue = Short::new();
+        for round in 0..3 {
+            (0..10_000).for_each(|i| queue.push(i));
+            assert!((0..10_000).all(|i| queue.pop() == Some(i)), "round {round}");
+            assert!(queue.is_empty() && queue.pop().is_none());
+            assert!(queue.rest.capacity() <= KEPT, "{} are kept", queue.rest.capacity());
+        }
+    }
+
+    #[test]
+    fn a_short_queue_allocates_once() {
+        let mut queue = Short::new();
+        (0..KEPT / 2).for_each(|i| queue.push(i));
+        let capacity = queue.rest.capacity();
+        while queue.pop().is_some() {}
+        assert_eq!(queue.rest.capacity(), capacity, "it would allocate again");
     }
 }

@@ -6,7 +6,7 @@ use super::context::current;
 use super::core::Core;
 use crate::sys;
 
-/// What a runtime has done since it was built. All counters but the last three only grow.
+/// What a runtime has done since it was built. The counters down to `tasks_spawned` only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
@@ -30,6 +30,8 @@ pub struct Metrics {
     pub timers: usize,
     /// Bytes of memory behind received data that somebody holds.
     pub buffered: u64,
+    /// Sockets that hold written bytes which the kernel has not taken yet.
+    pub unsent: usize,
 }
 
 /// The numbers of the current runtime.
@@ -65,6 +67,7 @@ pub(super) fn of(core: &Core) -> Metrics {
         in_flight: core.in_flight(),
         timers: core.live_timers(),
         buffered: core.pool().used(),
+        unsent: core.unsent(),
     }
 }
 

@@ -54,6 +54,23 @@ fn five_mebibytes_reach_a_slow_peer_whole() {
     });
 }
 
+// Seen to fail when `settle_send` does not count the outbox down.
+#[test]
+fn the_count_of_unsent_sockets_goes_up_while_a_peer_does_not_read_and_down_again() {
+    run_on_each(|| async {
+        let (mut ours, theirs) = narrow().await;
+        assert_eq!(ringloop::metrics().unsent, 0);
+        ours.write_bytes(much()).await.unwrap();
+        turns(100).await;
+        assert_eq!(ringloop::metrics().unsent, 1, "the kernel does not take so much");
+        let peer = drain(theirs);
+        ours.flush().await.unwrap();
+        assert_eq!(ringloop::metrics().unsent, 0);
+        drop(ours);
+        assert_eq!(join(peer).await.unwrap(), MUCH);
+    });
+}
+
 #[test]
 fn a_dropped_write_sends_a_prefix_and_what_follows_comes_behind_it() {
     run_on_each(|| async {
