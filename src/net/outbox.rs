@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(bytes(&outbox).len(), MOST);
         outbox.request(3, false, &spares);
         outbox.sent(SENDING);
-        outbox.settle(1, &spares);
+        outbox.settle(ended(1), &spares);
         assert!(outbox.room() > 0, "one has gone");
     }
 
