@@ -161,6 +161,7 @@ fn ten_thousand_operations_in_flight_end_with_their_runtime() {
             let mut memory = Vec::new();
             for _ in 0..3 {
                 let took = live(builder, &fifo);
+                println!("the end took {took:?}");
                 assert!(took < GRACE + MORE, "the end took {took:?}");
                 release(&fifo, before);
                 memory.push(resident());
