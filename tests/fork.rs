@@ -6,8 +6,8 @@ use std::future::pending;
 use std::io::{ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use ringloop::fs::File;
@@ -427,5 +427,40 @@ fn a_thousand_forks_in_the_middle_of_sends_and_receives_lose_and_repeat_no_byte(
         stop.set(true);
         assert!(runtime.as_mut().unwrap().block_on(reader).unwrap() > 0);
         assert_eq!(runtime.as_mut().unwrap().metrics().strays, 0);
+    }
+}
+
+/// A waker that panics when its last clone is dropped.
+struct LastWord;
+
+impl Wake for LastWord {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        panic!("a waker's last word");
+    }
+}
+
+// Seen to fail when `Core::close` dropped its copies in one go: the second panic aborted.
+#[test]
+fn wakers_that_panic_in_a_child_are_dropped_each_by_itself() {
+    let _alone = alone();
+    for builder in builders() {
+        let mut runtime = Some(builder.build().unwrap());
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        runtime.as_mut().unwrap().block_on(async {
+            let readiness = Readiness::new(&ours).unwrap();
+            for _ in 0..2 {
+                let waker = Waker::from(Arc::new(LastWord));
+                let mut wait = Box::pin(readiness.readable());
+                assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+                // The runtime has the last clone.
+                std::mem::forget(wait);
+            }
+        });
+        Child::fork(|| drop(runtime.take())).end();
+        works(&builder);
     }
 }

@@ -368,7 +368,7 @@ impl Core {
             std::mem::forget(self.inflight.take());
         } else if self.is_foreign() {
             let copies = self.inflight.take();
-            drop(copies);
+            copies.into_slots().for_each(|copy| quietly(|| drop(copy)));
         }
         let now = self.ended_at.get();
         let timers = self.timers.replace(Timers::new(now));

@@ -173,6 +173,11 @@ impl InFlight {
         }
     }
 
+    /// Everything, as far as dropping it is user code: wakers, and what sinks and orphans own.
+    pub(super) fn into_slots(self) -> impl Iterator<Item = impl Sized> {
+        self.slots.into_iter().map(|(_, slot)| slot.state)
+    }
+
     /// The tokens of what may be cancelled. What nobody waits for is a close, which must happen.
     pub(super) fn pending(&self) -> Vec<Token> {
         self.slots

@@ -309,8 +309,8 @@ fn a_future_polled_by_two_tasks_in_turn_wakes_the_last() {
     });
 }
 
-// Seen to fail when `Tasks::end_all` left tasks that were queued to the drop of the runtime's last
-// `Rc`: their futures were not dropped by then.
+// Seen to fail when a mailbox was closed with its wake bits set: the next home's foreign wakes were
+// lost.
 #[test]
 fn wakes_that_race_with_the_end_reach_nobody_wrong_and_futures_are_dropped_at_home() {
     on_each_backend(|builder| {
@@ -379,6 +379,20 @@ fn wakes_that_race_with_the_end_reach_nobody_wrong_and_futures_are_dropped_at_ho
                 for (i, task) in tasks.into_iter().enumerate() {
                     assert_eq!(task.await.unwrap(), i);
                 }
+                // Nor are they deaf to foreign wakes.
+                let (send, wakers) = mpsc::channel::<Waker>();
+                let flag = Arc::new(AtomicBool::new(false));
+                let tasks: Vec<_> =
+                    (0..10).map(|_| spawn(until(flag.clone(), send.clone()))).collect();
+                yield_now().await;
+                let waking = thread::spawn(move || {
+                    flag.store(true, SeqCst);
+                    wakers.try_iter().for_each(Waker::wake);
+                });
+                for task in tasks {
+                    task.await.unwrap();
+                }
+                waking.join().unwrap();
             });
             for other in others {
                 other.join().unwrap();

@@ -18,7 +18,7 @@ use cut::{Cut, How};
 use ringloop::task::yield_now;
 use ringloop::{Builder, metrics, spawn};
 
-use crate::support::{alone, build, on_each_backend};
+use crate::support::{Watchdog, alone, backends, build};
 use crate::tcp::{descriptors, poll_once};
 
 /// One kind of wait: sets up, cuts it off, and checks what it worked on.
@@ -63,36 +63,43 @@ async fn balanced(what: &dyn std::fmt::Debug) {
     }
 }
 
+/// Runs `test` for each case on each backend, each under a watchdog of its own.
+fn each_case(test: impl Fn(&mut Builder, &Case)) {
+    for backend in backends() {
+        for case in cases() {
+            let _watchdog = Watchdog::start(format!("{:?} on {backend}", case.names));
+            test(Builder::new().backend(backend), &case);
+        }
+    }
+}
+
 /// Runs every case with every cut of a kind; one runtime a case.
 fn cut_off(name: &str, cuts: &[Cut]) {
     alone(&format!("everywhere::{name}"), || {
         let how = cuts[0].how;
-        on_each_backend(|builder| {
-            for case in cases() {
-                let (mut ended, mut cut_off) = (0, 0);
-                let mut runtime = build(builder.grace(Duration::from_secs(20)));
-                let before = descriptors();
-                for &cut in cuts {
-                    let what = (case.names, cut);
-                    let ends = runtime.block_on(async { said_where(&what, (case.run)(cut)).await });
-                    *if ends { &mut ended } else { &mut cut_off } += 1;
-                    if how != How::Forgotten {
-                        runtime.block_on(balanced(&what));
-                    }
-                }
-                let at_once =
-                    how != How::TimedOut || case.names.iter().any(|n| AT_ONCE.contains(n));
-                assert!(ended > 0 || !at_once, "{:?} never came to its end", case.names);
-                assert!(cut_off > 0 || how == How::TimedOut, "{:?} was never cut", case.names);
+        each_case(|builder, case| {
+            let (mut ended, mut cut_off) = (0, 0);
+            let mut runtime = build(builder.grace(Duration::from_secs(20)));
+            let before = descriptors();
+            for &cut in cuts {
+                let what = (case.names, cut);
+                let ends = runtime.block_on(async { said_where(&what, (case.run)(cut)).await });
+                *if ends { &mut ended } else { &mut cut_off } += 1;
                 if how != How::Forgotten {
-                    assert_eq!(descriptors(), before, "{:?} keeps descriptors", case.names);
+                    runtime.block_on(balanced(&what));
                 }
-                assert_eq!(runtime.metrics().strays, 0, "{:?}", case.names);
-                let start = Instant::now();
-                drop(runtime);
-                // Half of the grace: what was forgotten does not hold it up.
-                assert!(start.elapsed() < Duration::from_secs(10), "{:?} at the end", case.names);
             }
+            let at_once = how != How::TimedOut || case.names.iter().any(|n| AT_ONCE.contains(n));
+            assert!(ended > 0 || !at_once, "{:?} never came to its end", case.names);
+            assert!(cut_off > 0 || how == How::TimedOut, "{:?} was never cut", case.names);
+            if how != How::Forgotten {
+                assert_eq!(descriptors(), before, "{:?} keeps descriptors", case.names);
+            }
+            assert_eq!(runtime.metrics().strays, 0, "{:?}", case.names);
+            let start = Instant::now();
+            drop(runtime);
+            // Half of the grace: what was forgotten does not hold it up.
+            assert!(start.elapsed() < Duration::from_secs(10), "{:?} at the end", case.names);
         });
     });
 }
@@ -231,19 +238,17 @@ fn whatever_owns_a_future_may_go_in_the_middle_with_the_runtime_before_or_after(
     alone(&name, || {
         // What goes on after the end of its runtime panics in its `unwrap`s, and is expected to.
         silent_when_expected();
-        on_each_backend(|builder| {
-            for case in cases() {
-                for polls in 0..=8 {
-                    use Fate::*;
-                    for fate in [DroppedBefore, DroppedAfter, GoesOnAfter, Cancelled, Ended] {
-                        EXPECTED.set(fate == GoesOnAfter);
-                        in_the_middle(builder, &case, polls, fate);
-                    }
-                    EXPECTED.set(false);
-                    // Each keeps a few descriptors for good.
-                    if polls % 3 == 1 {
-                        in_the_middle(builder, &case, polls, Forgotten);
-                    }
+        each_case(|builder, case| {
+            for polls in 0..=8 {
+                use Fate::*;
+                for fate in [DroppedBefore, DroppedAfter, GoesOnAfter, Cancelled, Ended] {
+                    EXPECTED.set(fate == GoesOnAfter);
+                    in_the_middle(builder, case, polls, fate);
+                }
+                EXPECTED.set(false);
+                // Each keeps a few descriptors for good.
+                if polls % 3 == 1 {
+                    in_the_middle(builder, case, polls, Forgotten);
                 }
             }
         });
