@@ -16,6 +16,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{IntoRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::backend::{Backend, BackendChoice};
@@ -35,8 +36,12 @@ const BACKENDS: [(&str, BackendChoice, Caps); 4] = [
     ("epoll", BackendChoice::Epoll, Caps::ALL),
 ];
 
-/// No test has to wait this long; whatever does is stuck.
-const STUCK: Duration = Duration::from_secs(10);
+/// No test has to wait this long; whatever does is stuck. More on a machine that is said to be slow.
+static STUCK: LazyLock<Duration> = LazyLock::new(|| {
+    let told = std::env::var("RINGLOOP_TEST_SLOWNESS");
+    let times = told.map_or(1, |text| text.parse().expect("RINGLOOP_TEST_SLOWNESS is a number"));
+    Duration::from_secs(10) * times
+});
 
 /// The size of a pool buffer.
 const SIZE: usize = 4096;
@@ -122,7 +127,7 @@ impl Rig {
 
     /// The next completion of `token`.
     fn next(&mut self, token: Token) -> Completion {
-        let stuck = self.driver.now() + STUCK;
+        let stuck = self.driver.now() + *STUCK;
         loop {
             if let Some(completion) = self.take(token) {
                 return completion;
@@ -198,8 +203,8 @@ impl Rig {
 fn pair() -> (RawFd, UnixStream) {
     let (ours, peer) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    peer.set_read_timeout(Some(STUCK)).unwrap();
-    peer.set_write_timeout(Some(STUCK)).unwrap();
+    peer.set_read_timeout(Some(*STUCK)).unwrap();
+    peer.set_write_timeout(Some(*STUCK)).unwrap();
     (ours.into_raw_fd(), peer)
 }
 
@@ -210,8 +215,8 @@ fn tcp_pair() -> (RawFd, TcpStream) {
     let (ours, _) = listener.accept().unwrap();
     ours.set_nonblocking(true).unwrap();
     peer.set_nodelay(true).unwrap();
-    peer.set_read_timeout(Some(STUCK)).unwrap();
-    peer.set_write_timeout(Some(STUCK)).unwrap();
+    peer.set_read_timeout(Some(*STUCK)).unwrap();
+    peer.set_write_timeout(Some(*STUCK)).unwrap();
     (ours.into_raw_fd(), peer)
 }
 
