@@ -5,11 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::support::{build, on_each_backend, run_on_each};
+use crate::support::{build, on_each_backend};
 
 /// What may be parked for one socket: the limit, what one arming brings, and its last piece; and a
 /// little, because the memory is counted and not every piece is full.
 const PARKED_MOST: u64 = (64 + 128 + 16 + 48) << 10;
+
+/// What may be parked for a socket that has not been held up before. io_uring without receive totals
+/// (before Linux 6.17) brings what has come, as far as the ring has buffers, before a cancel can be
+/// handed over: all of them on 6.1, 33 pieces an enter since some later one (both seen). Once held up,
+/// a socket receives one-shot there, and PARKED_MOST holds for it too.
+fn parked_most_at_first(runtime: &ringloop::Runtime) -> u64 {
+    const RING: u64 = (128 * 16) << 10;
+    let totals = !runtime.backend().to_string().contains("without receive totals");
+    if totals { PARKED_MOST } else { PARKED_MOST + RING }
+}
 
 /// A peer that writes `len` bytes, and how many it has written.
 fn counting_peer(
@@ -45,57 +55,66 @@ async fn until_stuck(written: &AtomicUsize, most: u64) {
 #[test]
 fn a_reader_that_does_not_read_parks_a_bounded_amount_and_loses_nothing() {
     const LEN: usize = 64 << 20;
-    run_on_each(|| async {
-        let (mut ours, theirs) = with_std().await;
-        let (written, peer) = counting_peer(theirs, LEN);
-        let mut buf = vec![0; 100_000];
-        // The first read arms the receive; then nobody reads.
-        let n = ours.read(&mut buf[..1]).await.unwrap();
-        let mut position = check(&buf[..n], 0);
-        until_stuck(&written, PARKED_MOST).await;
-        assert!(written.load(Ordering::Relaxed) < LEN, "it was not held up at all");
-        let mut reads = 0;
-        loop {
-            let n = ours.read(&mut buf).await.unwrap();
-            if n == 0 {
-                break;
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let at_first = parked_most_at_first(&runtime);
+        runtime.block_on(async {
+            let (mut ours, theirs) = with_std().await;
+            let (written, peer) = counting_peer(theirs, LEN);
+            let mut buf = vec![0; 100_000];
+            // The first read arms the receive; then nobody reads.
+            let n = ours.read(&mut buf[..1]).await.unwrap();
+            let mut position = check(&buf[..n], 0);
+            until_stuck(&written, at_first).await;
+            assert!(written.load(Ordering::Relaxed) < LEN, "it was not held up at all");
+            let mut reads = 0;
+            loop {
+                let n = ours.read(&mut buf).await.unwrap();
+                if n == 0 {
+                    break;
+                }
+                position = check(&buf[..n], position);
+                reads += 1;
+                let most = if reads < 50 { at_first } else { PARKED_MOST };
+                let parked = ringloop::metrics().buffered;
+                assert!(parked <= most, "{parked} bytes are parked");
+                if reads == 50 {
+                    // Held up once more, in the middle.
+                    until_stuck(&written, PARKED_MOST).await;
+                }
             }
-            position = check(&buf[..n], position);
-            reads += 1;
-            let parked = ringloop::metrics().buffered;
-            assert!(parked <= PARKED_MOST, "{parked} bytes are parked");
-            if reads == 50 {
-                // Held up once more, in the middle.
-                until_stuck(&written, PARKED_MOST).await;
-            }
-        }
-        assert_eq!(position, LEN);
-        join(peer).await;
+            assert_eq!(position, LEN);
+            join(peer).await;
+        });
     });
 }
 
 #[test]
 fn a_slow_reader_does_not_slow_down_others() {
     const LEN: usize = 16 << 20;
-    run_on_each(|| async {
-        let (mut slow, theirs) = with_std().await;
-        let (written, peer) = counting_peer(theirs, LEN);
-        assert_eq!(slow.read(&mut [0]).await.unwrap(), 1);
-        until_stuck(&written, PARKED_MOST).await;
-        let (address, server) = echo_server().await;
-        let fast: Vec<_> = (0..8).map(|_| ringloop::spawn(round_trips(address, 200))).collect();
-        for fast in fast {
-            fast.await.unwrap().unwrap();
-        }
-        server.cancel();
-        let mut position = 1;
-        let mut buf = vec![0; 100_000];
-        while position < LEN {
-            let n = slow.read(&mut buf).await.unwrap();
-            assert_ne!(n, 0, "the end after {position} bytes");
-            position = check(&buf[..n], position);
-        }
-        join(peer).await;
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let at_first = parked_most_at_first(&runtime);
+        runtime.block_on(async {
+            let (mut slow, theirs) = with_std().await;
+            let (written, peer) = counting_peer(theirs, LEN);
+            assert_eq!(slow.read(&mut [0]).await.unwrap(), 1);
+            until_stuck(&written, at_first).await;
+            let (address, server) = echo_server().await;
+            let fast: Vec<_> = (0..8).map(|_| ringloop::spawn(round_trips(address, 200))).collect();
+            for fast in fast {
+                fast.await.unwrap().unwrap();
+            }
+            server.cancel();
+            let mut position = 1;
+            let mut buf = vec![0; 100_000];
+            while position < LEN {
+                let n = slow.read(&mut buf).await.unwrap();
+                assert_ne!(n, 0, "the end after {position} bytes");
+                position = check(&buf[..n], position);
+            }
+            join(peer).await;
+        });
     });
 }
 
