@@ -1,10 +1,11 @@
-//! Multishot and pool receives on kernels that have neither (before Linux 6.0).
+//! Multishot and pool receives on kernels that have neither (before Linux 6.0), and their sends.
 //!
 //! Poll, then one-shot into a pool buffer that is taken when data is there, as the plain syscalls
-//! of [`perform`](super::super::perform) do it:
+//! of [`perform`](super::super::perform) do it. Sends because such a kernel forgets how much of a send
+//! had gone when it is cancelled (`uring-sys-notes/send.md`):
 //!
 //! ```text
-//!   submit ─► POLL_ADD ─► it fires ─► receive or accept until it would wait ─► completions
+//!   submit ─► POLL_ADD ─► it fires ─► receive, accept, send until it would wait ─► completions
 //!                ▲                                        │ goes on
 //!                └────────────────────────────────────────┘
 //! ```
@@ -45,7 +46,10 @@ impl Emulated {
     pub(super) fn wants(request: &Request) -> bool {
         matches!(
             request,
-            Request::Recv { into: Into::Group, .. } | Request::Accept { multi: true, .. }
+            Request::Recv { into: Into::Group, .. }
+                | Request::Accept { multi: true, .. }
+                | Request::Send { .. }
+                | Request::SendMsg { .. }
         )
     }
 
@@ -73,14 +77,23 @@ impl Emulated {
         true
     }
 
-    /// Goes on with the requests whose poll fired. Returns those that need a new poll: the
-    /// descriptor, and the user data.
-    pub(super) fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) -> Vec<(i32, u64)> {
+    /// What the poll of `request` waits for.
+    pub(super) fn events(request: &Request) -> u32 {
+        let events = match request {
+            Request::Send { .. } | Request::SendMsg { .. } => libc::POLLOUT,
+            _ => libc::POLLIN,
+        };
+        events as u32
+    }
+
+    /// Goes on with the requests whose poll fired. Returns those that need a new poll: the request,
+    /// and the poll's user data.
+    pub(super) fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) -> Vec<(Request, u64)> {
         let mut again = Vec::new();
         for key in std::mem::take(&mut self.fired) {
             let Some(slot) = self.slots.get_mut(key) else { continue };
             match slot.pump(pool, done) {
-                Some(fd) => again.push((fd, data_of(key))),
+                Some(request) => again.push((request, data_of(key))),
                 None => {
                     let token = self.slots.remove(key).token;
                     self.by_token.remove(&token.user_data());
@@ -93,15 +106,16 @@ impl Emulated {
 
 impl Slot {
     /// Does what can be done now. `None`: its terminal completion is out; else what to poll.
-    fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) -> Option<i32> {
+    fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) -> Option<Request> {
+        let request = self.operation.request();
         if self.cancelled {
-            done.push(Completion::last(self.token, -libc::ECANCELED));
+            done.push(Completion::last(self.token, self.operation.cancelled()));
             return None;
         }
         for _ in 0..SHARE {
-            let (result, flags) = match self.operation.request() {
+            let (result, flags) = match request {
                 Request::Recv { fd, multi, total, .. } => match receive(fd, pool) {
-                    Received::NotReady => return Some(fd),
+                    Received::NotReady => return Some(request),
                     Received::NoBuffer => (-libc::ENOBUFS, Flags::NONE),
                     Received::Ended(result) => (result, Flags::NONE),
                     Received::Bytes { buffer, len } => {
@@ -111,10 +125,14 @@ impl Slot {
                         (len as i32, if more { flags.and(Flags::MORE) } else { flags })
                     }
                 },
-                Request::Accept { fd, .. } => match self.operation.attempt() {
-                    Attempt::NotReady => return Some(fd),
+                Request::Accept { .. } => match self.operation.attempt() {
+                    Attempt::NotReady => return Some(request),
                     Attempt::Done(accepted @ 0..) => (accepted, Flags::MORE),
                     Attempt::Done(error) => (error, Flags::NONE),
+                },
+                Request::Send { .. } | Request::SendMsg { .. } => match self.operation.attempt() {
+                    Attempt::NotReady => return Some(request),
+                    Attempt::Done(result) => (result, Flags::NONE),
                 },
                 other => unreachable!("{other:?} is not emulated"),
             };
@@ -123,7 +141,7 @@ impl Slot {
                 return None;
             }
         }
-        self.operation.request().fd()
+        Some(request)
     }
 }
 

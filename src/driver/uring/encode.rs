@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use io_uring::squeue::Entry;
 use io_uring::{opcode, types};
 
+use super::emulate::Emulated;
 use crate::op::{Into, Request};
 
 /// The provided-buffer group of the pool.
@@ -80,6 +81,12 @@ pub(super) fn quiet_send(fd: RawFd, ptr: *const u8, len: u32) -> Entry {
 /// Asks the request with this user data to end.
 pub(super) fn cancel(user_data: u64) -> Entry {
     opcode::AsyncCancel::new(user_data).build()
+}
+
+/// The poll by which `request` is [emulated](Emulated).
+pub(super) fn emulated(request: &Request) -> Entry {
+    let fd = request.fd().expect("what is emulated is done with a descriptor");
+    opcode::PollAdd::new(types::Fd(fd), Emulated::events(request)).build()
 }
 
 /// Watches a descriptor for input.

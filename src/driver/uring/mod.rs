@@ -60,7 +60,8 @@ const OUT_OF_MEMORY_PAUSE: Duration = Duration::from_millis(1);
 /// What a kernel may lack and ringloop can do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Caps {
-    /// Provided-buffer rings, multishot receive and accept (Linux 6.0).
+    /// Provided-buffer rings, multishot receive and accept (Linux 6.0), and sends that say how much
+    /// had gone when they are cancelled.
     pub(super) multishot: bool,
     /// The end of a multishot receive at `Recv::total` (Linux 6.17).
     pub(super) totals: bool,
@@ -298,8 +299,7 @@ impl Driver for Uring {
     fn submit(&mut self, token: Token, request: Request) {
         if !self.caps.multishot && Emulated::wants(&request) {
             let data = self.emulated.insert(token, request);
-            let fd = request.fd().expect("a receive and an accept have one");
-            return self.push(encode::readable(fd, false).user_data(data));
+            return self.push(encode::emulated(&request).user_data(data));
         }
         let entry = match request {
             Request::Send { fd, ptr, len, quiet: true } if self.quiet.admit(token, len) => {
@@ -336,8 +336,8 @@ impl Driver for Uring {
         if all_in {
             self.quiet.answer(done);
         }
-        for (fd, data) in self.emulated.pump(pool, done) {
-            self.push(encode::readable(fd, false).user_data(data));
+        for (request, data) in self.emulated.pump(pool, done) {
+            self.push(encode::emulated(&request).user_data(data));
         }
         Ok(())
     }
