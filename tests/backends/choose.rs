@@ -97,7 +97,7 @@ fn where_io_uring_is_refused_the_sentence_says_why() {
 /// Prints the backend's sentence, for those who run this test with `--nocapture`.
 #[test]
 fn the_backend_that_was_chosen_is_the_one_that_was_expected() {
-    // Seen to fail when a ring without multishot receives was refused instead of emulated.
+    // Seen to fail when the set-up ladder began at its second rung.
     let said = Builder::new().build().unwrap().backend().to_string();
     println!("the backend here is {said}");
     if let Ok(expected) = std::env::var("RINGLOOP_EXPECT_BACKEND") {
