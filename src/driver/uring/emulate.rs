@@ -10,7 +10,7 @@
 //!                └────────────────────────────────────────┘
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use slab::Slab;
 
@@ -30,7 +30,7 @@ pub(super) struct Emulated {
     slots: Slab<Slot>,
     by_token: HashMap<u64, usize>,
     /// Slots whose poll has completed since the last [`pump`](Self::pump).
-    fired: Vec<usize>,
+    fired: VecDeque<usize>,
 }
 
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Emulated {
         if user_data & 0xffff_ffff != MARK {
             return false;
         }
-        self.fired.push((user_data >> 32) as usize);
+        self.fired.push_back((user_data >> 32) as usize);
         true
     }
 
@@ -86,21 +86,24 @@ impl Emulated {
         events as u32
     }
 
-    /// Goes on with the requests whose poll fired. Returns those that need a new poll: the request,
-    /// and the poll's user data.
-    pub(super) fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) -> Vec<(Request, u64)> {
-        let mut again = Vec::new();
-        for key in std::mem::take(&mut self.fired) {
+    /// Goes on with the requests whose poll fired, up to the next that needs a new poll. Returns this
+    /// one, and the poll's user data; `None` when all are done.
+    pub(super) fn pump(
+        &mut self,
+        pool: &Pool,
+        done: &mut Vec<Completion>,
+    ) -> Option<(Request, u64)> {
+        while let Some(key) = self.fired.pop_front() {
             let Some(slot) = self.slots.get_mut(key) else { continue };
             match slot.pump(pool, done) {
-                Some(request) => again.push((request, data_of(key))),
+                Some(request) => return Some((request, data_of(key))),
                 None => {
                     let token = self.slots.remove(key).token;
                     self.by_token.remove(&token.user_data());
                 }
             }
         }
-        again
+        None
     }
 }
 

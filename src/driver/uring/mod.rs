@@ -336,7 +336,7 @@ impl Driver for Uring {
         if all_in {
             self.quiet.answer(done);
         }
-        for (request, data) in self.emulated.pump(pool, done) {
+        while let Some((request, data)) = self.emulated.pump(pool, done) {
             self.push(encode::emulated(&request).user_data(data));
         }
         Ok(())
