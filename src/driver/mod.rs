@@ -32,7 +32,8 @@ pub use backend::{BackendChoice, BackendInfo, UnknownBackend};
 ///    handed over at the next `wait` only.
 /// 3. The memory that a request points to is not touched after its terminal completion.
 /// 4. `cancel` is a wish. The request then ends with `-ECANCELED`, with what it had done by then, or
-///    as if nobody had asked; it ends, and the wish is never lost to a full queue. Cancelling a
+///    as if nobody had asked (a send of io_uring before Linux 6.0 with `-ECANCELED` although some had
+///    gone); it ends, and the wish is never lost to a full queue. Cancelling a
 ///    token that is unknown or done is nothing.
 /// 5. At most one send (or write, or connect) and one receive (or read, or accept) is in flight on a
 ///    descriptor: io_uring does not order them. The caller keeps it so, but for positioned file I/O,

@@ -34,7 +34,8 @@ pub(crate) enum Request {
     /// Only pool buffers can be multi.
     Recv { fd: RawFd, into: Into, multi: bool, total: u32 },
     /// `send(2)` of all `len` bytes (`MSG_NOSIGNAL | MSG_WAITALL`); a cancelled one says how many
-    /// bytes had gone. Quiet: nobody waits for its end. The driver may then sleep over its completion
+    /// bytes had gone (not on io_uring before Linux 6.0). Quiet: nobody waits for its end. The driver
+    /// may then sleep over its completion
     /// and answer it when something else wakes it, and may end it with `-EAGAIN` or a short count
     /// where a plain send would wait for room.
     Send { fd: RawFd, ptr: *const u8, len: u32, quiet: bool },

@@ -100,6 +100,17 @@ fn where_io_uring_is_refused_the_sentence_says_why() {
     assert!(said.starts_with(&format!("built epoll: epoll: {sentence}")), "{said}");
 }
 
+/// Prints the backend's sentence, for those who run this test with `--nocapture`.
+#[test]
+fn the_backend_that_was_chosen_is_the_one_that_was_expected() {
+    // Seen to fail when the set-up ladder began at its second rung.
+    let said = Builder::new().build().unwrap().backend().to_string();
+    println!("the backend here is {said}");
+    if let Ok(expected) = std::env::var("RINGLOOP_EXPECT_BACKEND") {
+        assert!(said.starts_with(&expected), "{expected:?} was expected, it is {said:?}");
+    }
+}
+
 #[test]
 fn values_out_of_range_are_refused_with_the_range() {
     let buffers = |count, size| Builder::new().buffers(count, size).build();

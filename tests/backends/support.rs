@@ -7,8 +7,14 @@ use std::time::Duration;
 
 use ringloop::{BackendChoice, Builder, Runtime};
 
-/// How long a test may take on one backend before the process is ended.
+/// How long a test may take on one backend before the process is ended, on a machine of usual speed.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many times slower than usual this machine is: `RINGLOOP_TEST_SLOWNESS`, for emulated ones.
+pub(crate) fn slowness() -> u32 {
+    let told = std::env::var("RINGLOOP_TEST_SLOWNESS");
+    told.map_or(1, |text| text.parse().expect("RINGLOOP_TEST_SLOWNESS is a number"))
+}
 
 /// The backends to test: the one that `RINGLOOP_BACKEND` names, or both, or what there is.
 pub(crate) fn backends() -> Vec<BackendChoice> {
@@ -60,9 +66,10 @@ impl Watchdog {
         let name = std::thread::current().name().unwrap_or("?").to_owned();
         let (alive, dead) = channel::<()>();
         std::thread::spawn(move || {
-            if dead.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let patience = PATIENCE * slowness();
+            if dead.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 // Not eprintln: the harness would capture it, and the abort lose it.
-                let text = format!("{name}: {what} hangs: no end within {PATIENCE:?}\n");
+                let text = format!("{name}: {what} hangs: no end within {patience:?}\n");
                 let _ = std::io::stderr().write_all(text.as_bytes());
                 std::process::abort();
             }

@@ -88,10 +88,9 @@ fn a_loaded_server_makes_few_system_calls() {
         let (calls, turns) = (after.syscalls - before.syscalls, after.turns - before.turns);
         let each = calls as f64 / requests;
         println!("{}: {each:.3} a request, {turns} turns", runtime.backend());
-        if runtime.backend().to_string().contains("multishot emulated") {
-            // A receive, one that finds nothing, and a share of the enter.
-            assert!(each <= 2.2, "{each:.3} system calls a request");
-        } else if runtime.backend().choice() == BackendChoice::Uring {
+        // What a ring does not know (before Linux 6.0), calls do.
+        let emulated = runtime.backend().to_string().contains("multishot emulated");
+        if runtime.backend().choice() == BackendChoice::Uring && !emulated {
             assert!(each <= 0.1, "{each:.3} system calls a request");
             assert!(calls <= turns, "{calls} system calls in {turns} turns: one enter a turn");
         } else {

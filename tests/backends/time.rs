@@ -11,7 +11,7 @@ use ringloop::task::yield_now;
 use ringloop::time::{Elapsed, now, sleep, sleep_until, timeout, timeout_at};
 use ringloop::{metrics, spawn};
 
-use crate::support::{build, on_each_backend, poll_once, run_on_each, sentence};
+use crate::support::{build, on_each_backend, poll_once, run_on_each, sentence, slowness};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -53,7 +53,7 @@ fn no_sleep_ends_early_and_none_is_forgotten() {
 fn timers_end_in_the_order_of_their_deadlines() {
     run_on_each(|| async {
         // So far off that all of them are set by then, also on a slow machine and under a sanitizer.
-        let (mut numbers, start) = (Numbers(7), now() + 500 * MS);
+        let (mut numbers, start) = (Numbers(7), now() + slowness() * 500 * MS);
         let order = Rc::new(RefCell::new(Vec::new()));
         let mut deadlines: Vec<u64> = (0..500).map(|_| numbers.below(20) * 100_000).collect();
         let tasks: Vec<_> = deadlines

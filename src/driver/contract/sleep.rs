@@ -10,8 +10,8 @@ fn a_bell_that_rang_before_the_wait_ends_it() {
     each(|rig| {
         for _ in 0..3 {
             rig.driver.bell().ring();
-            let until = Until::Instant(rig.driver.now() + STUCK);
-            assert!(took(|| rig.turn(until)) < STUCK);
+            let until = Until::Instant(rig.driver.now() + *STUCK);
+            assert!(took(|| rig.turn(until)) < *STUCK);
         }
     });
 }
@@ -22,8 +22,8 @@ fn a_bell_from_another_thread_ends_the_sleep() {
         for _ in 0..100 {
             let bell = rig.driver.bell();
             let ringer = thread::spawn(move || bell.ring());
-            let until = Until::Instant(rig.driver.now() + STUCK);
-            assert!(took(|| rig.turn(until)) < STUCK);
+            let until = Until::Instant(rig.driver.now() + *STUCK);
+            assert!(took(|| rig.turn(until)) < *STUCK);
             ringer.join().unwrap();
         }
     });
@@ -166,8 +166,8 @@ fn the_bell_still_rings_after_more_completions_than_the_queue_holds() {
         rig.rest();
         for _ in 0..3 {
             rig.driver.bell().ring();
-            let until = Until::Instant(rig.driver.now() + STUCK);
-            assert!(took(|| rig.turn(until)) < STUCK, "deaf");
+            let until = Until::Instant(rig.driver.now() + *STUCK);
+            assert!(took(|| rig.turn(until)) < *STUCK, "deaf");
         }
     });
 }

@@ -135,7 +135,7 @@ impl Uring {
             pool.untake_all();
             return Err(refused);
         }
-        let lacks = if !this.caps.has(Caps::MULTISHOT) {
+        let lacks = if this.emulates() {
             ", multishot emulated (before Linux 6.0)"
         } else if !this.caps.has(Caps::TOTALS) {
             ", without receive totals (before Linux 6.17)"
@@ -148,7 +148,12 @@ impl Uring {
 
     /// Whether `Recv::total` is obeyed; else a paused socket must receive one-shot.
     pub(super) fn totals(&self) -> bool {
-        self.caps.has(Caps::TOTALS) || !self.caps.has(Caps::MULTISHOT)
+        self.caps.has(Caps::TOTALS) || self.emulates()
+    }
+
+    /// Whether it is a ring from before Linux 6.0, whose multishot requests are emulated.
+    pub(super) fn emulates(&self) -> bool {
+        !self.caps.has(Caps::MULTISHOT)
     }
 
     fn push(&mut self, entry: squeue::Entry) {
@@ -299,7 +304,7 @@ fn known(result: i32) -> i32 {
 
 impl Driver for Uring {
     fn submit(&mut self, token: Token, request: Request) {
-        if !self.caps.has(Caps::MULTISHOT) && Emulated::wants(&request) {
+        if self.emulates() && Emulated::wants(&request) {
             return self.emulated.insert(token, request);
         }
         let entry = match request {

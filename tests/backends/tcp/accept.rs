@@ -12,7 +12,7 @@ use nix::sys::time::TimeValLike;
 use ringloop::net::TcpListenerOptions;
 
 use super::*;
-use crate::support::run_on_each;
+use crate::support::{run_on_each, slowness};
 
 async fn listening() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(LOCAL).await.unwrap();
@@ -308,7 +308,8 @@ fn short_of_descriptors_it_waits_without_burning_the_processor() {
             let third = ringloop::time::timeout(wait, listener.accept()).await;
             assert!(third.is_err(), "there was no descriptor for it");
             let burnt = (cpu().unwrap() - before).num_microseconds();
-            assert!(burnt < 75_000, "{burnt} µs of processor in 1.5 s of waiting: 5 % and more");
+            let most = 75_000 * i64::from(slowness());
+            assert!(burnt < most, "{burnt} µs of processor in 1.5 s of waiting: 5 % and more");
 
             // With descriptors it serves again, soon.
             drop(fill);

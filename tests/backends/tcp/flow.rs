@@ -11,12 +11,14 @@ use crate::support::{build, on_each_backend};
 /// little, because the memory is counted and not every piece is full.
 const PARKED_MOST: u64 = (64 + 128 + 16 + 48) << 10;
 
-/// What may be parked for a socket before it was ever paused. Without totals (Linux 6.0 to 6.16) a
-/// multishot receive brings 33 pieces at a stretch, and a cancel misses it while there is more: three
-/// stretches were seen. From then on the socket receives one-shot.
-fn parked_first(rung: &str) -> u64 {
-    let stretches = if rung.contains("without receive totals") { 8 } else { 0 };
-    PARKED_MOST + stretches * 33 * (16 << 10)
+/// What may be parked for a socket that has not been held up before. io_uring without receive totals
+/// (before Linux 6.17) brings what has come, as far as the ring has buffers, before a cancel can be
+/// handed over: all of them on 6.1, 33 pieces an enter since some later one (both seen). Once held up,
+/// a socket receives one-shot there, and PARKED_MOST holds for it too.
+fn parked_most_at_first(runtime: &ringloop::Runtime) -> u64 {
+    const RING: u64 = (128 * 16) << 10;
+    let totals = !runtime.backend().to_string().contains("without receive totals");
+    if totals { PARKED_MOST } else { PARKED_MOST + RING }
 }
 
 /// A peer that writes `len` bytes, and how many it has written.
@@ -55,40 +57,36 @@ fn a_reader_that_does_not_read_parks_a_bounded_amount_and_loses_nothing() {
     const LEN: usize = 64 << 20;
     on_each_backend(|builder| {
         let mut runtime = build(builder);
-        let first = parked_first(&runtime.backend().to_string());
-        runtime.block_on(parks_a_bounded_amount(LEN, first));
+        let at_first = parked_most_at_first(&runtime);
+        runtime.block_on(async {
+            let (mut ours, theirs) = with_std().await;
+            let (written, peer) = counting_peer(theirs, LEN);
+            let mut buf = vec![0; 100_000];
+            // The first read arms the receive; then nobody reads.
+            let n = ours.read(&mut buf[..1]).await.unwrap();
+            let mut position = check(&buf[..n], 0);
+            until_stuck(&written, at_first).await;
+            assert!(written.load(Ordering::Relaxed) < LEN, "it was not held up at all");
+            let mut reads = 0;
+            loop {
+                let n = ours.read(&mut buf).await.unwrap();
+                if n == 0 {
+                    break;
+                }
+                position = check(&buf[..n], position);
+                reads += 1;
+                let most = if reads < 50 { at_first } else { PARKED_MOST };
+                let parked = ringloop::metrics().buffered;
+                assert!(parked <= most, "{parked} bytes are parked");
+                if reads == 50 {
+                    // Held up once more, in the middle.
+                    until_stuck(&written, PARKED_MOST).await;
+                }
+            }
+            assert_eq!(position, LEN);
+            join(peer).await;
+        });
     });
-}
-
-/// `first`: what may be parked at first.
-async fn parks_a_bounded_amount(len: usize, first: u64) {
-    let (mut ours, theirs) = with_std().await;
-    let (written, peer) = counting_peer(theirs, len);
-    let mut buf = vec![0; 100_000];
-    // The first read arms the receive; then nobody reads.
-    let n = ours.read(&mut buf[..1]).await.unwrap();
-    let mut position = check(&buf[..n], 0);
-    until_stuck(&written, first).await;
-    assert!(written.load(Ordering::Relaxed) < len, "it was not held up at all");
-    let mut reads = 0;
-    loop {
-        let n = ours.read(&mut buf).await.unwrap();
-        if n == 0 {
-            break;
-        }
-        position = check(&buf[..n], position);
-        reads += 1;
-        let parked = ringloop::metrics().buffered;
-        // Fifty reads have taken what was parked at first.
-        let most = if reads < 50 { first } else { PARKED_MOST };
-        assert!(parked <= most, "{parked} bytes are parked");
-        if reads == 50 {
-            // Held up once more, in the middle.
-            until_stuck(&written, PARKED_MOST).await;
-        }
-    }
-    assert_eq!(position, len);
-    join(peer).await;
 }
 
 #[test]
@@ -96,12 +94,12 @@ fn a_slow_reader_does_not_slow_down_others() {
     const LEN: usize = 16 << 20;
     on_each_backend(|builder| {
         let mut runtime = build(builder);
-        let first = parked_first(&runtime.backend().to_string());
+        let at_first = parked_most_at_first(&runtime);
         runtime.block_on(async {
             let (mut slow, theirs) = with_std().await;
             let (written, peer) = counting_peer(theirs, LEN);
             assert_eq!(slow.read(&mut [0]).await.unwrap(), 1);
-            until_stuck(&written, first).await;
+            until_stuck(&written, at_first).await;
             let (address, server) = echo_server().await;
             let fast: Vec<_> = (0..8).map(|_| ringloop::spawn(round_trips(address, 200))).collect();
             for fast in fast {
@@ -133,7 +131,6 @@ async fn round_trips(address: SocketAddr, rounds: usize) -> io::Result<()> {
     Ok(())
 }
 
-// Not seen to fail without the copying out alone: then starved sockets receive into the heap.
 #[test]
 fn forty_readers_that_hoard_their_leases_do_not_stop_the_next() {
     on_each_backend(|builder| {
@@ -172,29 +169,6 @@ async fn hoard(mut stream: TcpStream) -> io::Result<Vec<ringloop::Lease>> {
         kept.push(chunk);
     }
     Ok(kept)
-}
-
-// Seen to fail when the pool does not copy out (`Pool::low` that says no).
-#[test]
-fn a_task_that_hoards_small_leases_leaves_a_quarter_of_the_ring_to_others() {
-    const SIZE: u64 = 16 << 10;
-    on_each_backend(|builder| {
-        build(builder.buffers(32, SIZE as u32)).block_on(async {
-            let (mut ours, mut theirs) = with_std().await;
-            let mut kept = Vec::new();
-            for piece in 0..200 {
-                theirs.write_all(pattern(piece * 10, 10)).unwrap();
-                kept.push(ours.read_chunk().await.unwrap().unwrap());
-            }
-            // The others have left the ring, and are what they were and a header.
-            let held = ringloop::metrics().buffered;
-            assert!(held <= 25 * SIZE + 200 * 200, "{held} bytes: more than 24 of 32 buffers");
-            let (address, server) = echo_server().await;
-            round_trips(address, 50).await.unwrap();
-            server.cancel();
-            assert_eq!(kept.iter().fold(0, |position, lease| check(lease, position)), 2000);
-        });
-    });
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Player<'_> {
             Step::Close(thing) => {
                 let on: Vec<usize> = self.on(thing).map(|(&number, _)| number).collect();
                 self.cancel(|op| on.contains(&op));
-                let stuck = Instant::now() + STUCK;
+                let stuck = Instant::now() + *STUCK;
                 while self.on(thing).next().is_some() && Instant::now() < stuck {
                     self.turn();
                 }
@@ -244,7 +244,7 @@ impl Player<'_> {
     fn peer_reads(&mut self, thing: Thing) -> String {
         let before = self.world.end(thing).counted();
         let mut pieces = String::new();
-        let stuck = Instant::now() + STUCK;
+        let stuck = Instant::now() + *STUCK;
         while Instant::now() < stuck {
             let sends = self.on(thing).any(|(_, op)| side(&op.request) == Some(Side::Write));
             let end = self.world.end(thing);
@@ -279,7 +279,7 @@ impl Player<'_> {
                 }
                 None => all_in,
             };
-            if done || start.elapsed() > STUCK {
+            if done || start.elapsed() > *STUCK {
                 break;
             }
         }
