@@ -36,8 +36,7 @@ fn told(lie: impl Fn(u8) -> Vec<Step>) -> u64 {
     live(steps).strays
 }
 
-// Seen to fail when `InFlight::settle` does not compare the serial, and when it settles a slot that is
-// Done.
+// Seen to fail when `InFlight::settle` does not compare the serial.
 #[test]
 fn a_stray_a_late_or_a_repeated_completion_reaches_nobody() {
     let strays = told(|nth| {
