@@ -25,6 +25,9 @@ impl ConnectOp {
 unsafe impl Op for ConnectOp {
     type Output = Fd;
 
+    /// Half a connection cannot be asked for again.
+    const REPEATS: bool = false;
+
     fn request(&mut self) -> Request {
         Request::Connect {
             fd: self.fd.raw(),

@@ -14,7 +14,10 @@ use crate::op::{Completion, Request};
 pub(crate) unsafe trait Op: 'static {
     type Output;
 
-    /// The request. Called once.
+    /// Whether the request may be made again where the kernel gave it up before it did anything.
+    const REPEATS: bool = true;
+
+    /// The request. Called again where it is repeated.
     fn request(&mut self) -> Request;
 
     /// What the terminal completion means. Dropping the output releases whatever came of it.

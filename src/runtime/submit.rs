@@ -20,7 +20,12 @@ use crate::task::{poll_proceed, spend};
 pub(crate) struct Submit<O: Op> {
     core: Rc<Core>,
     state: State<O>,
+    /// How many times the kernel gave it up.
+    given_up: u8,
 }
+
+/// What the kernel gives up more often than this it cannot do.
+const PATIENCE: u8 = 64;
 
 #[derive(Debug)]
 enum State<O> {
@@ -31,7 +36,25 @@ enum State<O> {
 
 impl<O: Op> Submit<O> {
     pub(crate) fn new(core: Rc<Core>, op: O) -> Self {
-        Self { core, state: State::New(op) }
+        Self { core, state: State::New(op), given_up: 0 }
+    }
+
+    /// Whether the kernel gave it up although nobody asked: a signal came between, or it could not start
+    /// a thread for it just then (`uring-sys-notes/io-wq.md`).
+    fn was_given_up(&mut self, completion: Completion) -> bool {
+        let given_up = matches!(completion.errno(), libc::EINTR | libc::ECANCELED);
+        if !O::REPEATS || !given_up || self.given_up == PATIENCE {
+            return false;
+        }
+        self.given_up += 1;
+        true
+    }
+
+    fn submit(&mut self, mut op: O, cx: &Context<'_>) -> io::Result<()> {
+        let waiting = Waiting::Future(cx.waker().clone());
+        let token = self.core.submit(op.request(), waiting)?;
+        self.state = State::InFlight(op, token);
+        Ok(())
     }
 }
 
@@ -51,14 +74,16 @@ impl<O: Op> Future for Submit<O> {
             _ => Ok(None),
         };
         match std::mem::replace(&mut this.state, State::Done) {
-            State::New(mut op) => {
+            State::New(op) => {
                 this.core.may_wait()?;
-                let waiting = Waiting::Future(cx.waker().clone());
-                let token = this.core.submit(op.request(), waiting)?;
-                this.state = State::InFlight(op, token);
+                this.submit(op, cx)?;
                 Poll::Pending
             }
             State::InFlight(op, token) => match taken {
+                Ok(Some(completion)) if this.was_given_up(completion) => {
+                    this.submit(op, cx)?;
+                    Poll::Pending
+                }
                 Ok(Some(completion)) => {
                     spend();
                     let output = op.complete(completion);

@@ -95,6 +95,23 @@ fn an_address_that_is_none_is_an_error() {
     }
 }
 
+// Seen to fail when `Submit` hands every completion to its operation.
+#[test]
+fn what_the_kernel_gives_up_unasked_is_asked_for_again_but_not_for_ever() {
+    let given_up = |result| vec![Step::Complete { nth: 0, result, flags: 0 }, Step::Turn];
+    let opened = |times, result| {
+        let mut steps: Vec<Step> = (0..times).flat_map(|_| given_up(result)).collect();
+        steps.push(Step::Honest { nth: 0 });
+        ringloop::testing::script(steps);
+        let mut runtime = ringloop::Builder::new().build().unwrap();
+        runtime.block_on(ringloop::fs::File::open("/nobody/makes/this")).map(drop)
+    };
+    for result in [-libc::EINTR, -libc::ECANCELED] {
+        opened(50, result).unwrap();
+        assert_eq!(opened(1000, result).unwrap_err().raw_os_error(), Some(-result));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
