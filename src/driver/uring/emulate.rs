@@ -10,7 +10,7 @@
 //!                └─ it fires ◄─ POLL_ADD
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use slab::Slab;
 
@@ -30,7 +30,7 @@ pub(super) struct Emulated {
     slots: Slab<Slot>,
     by_token: HashMap<u64, usize>,
     /// Slots that are new, or whose poll has completed, since the last [`pump`](Self::pump).
-    fired: Vec<usize>,
+    fired: VecDeque<usize>,
 }
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Emulated {
         let operation = Operation::new(request);
         let key = self.slots.insert(Slot { token, operation, cancelled: false });
         self.by_token.insert(token.user_data(), key);
-        self.fired.push(key);
+        self.fired.push_back(key);
     }
 
     /// Asks a request to end. Returns the user data of its poll, if it is one of ours.
@@ -70,25 +70,24 @@ impl Emulated {
         if user_data & 0xffff_ffff != MARK {
             return false;
         }
-        self.fired.push((user_data >> 32) as usize);
+        self.fired.push_back((user_data >> 32) as usize);
         true
     }
 
-    /// Goes on with the requests that are new or whose poll fired. Returns those that need a new poll: the
-    /// descriptor, and the user data.
-    pub(super) fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) -> Vec<(i32, u64)> {
-        let mut again = Vec::new();
-        for key in std::mem::take(&mut self.fired) {
+    /// Goes on with the requests that are new or whose poll fired, up to the next that needs a new poll.
+    /// Returns what to poll, and the user data; `None` when all are done.
+    pub(super) fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) -> Option<(i32, u64)> {
+        while let Some(key) = self.fired.pop_front() {
             let Some(slot) = self.slots.get_mut(key) else { continue };
             match slot.pump(pool, done) {
-                Some(fd) => again.push((fd, data_of(key))),
+                Some(fd) => return Some((fd, data_of(key))),
                 None => {
                     let token = self.slots.remove(key).token;
                     self.by_token.remove(&token.user_data());
                 }
             }
         }
-        again
+        None
     }
 }
 

@@ -186,7 +186,7 @@ impl Uring {
 
     /// Goes on with the requests that are emulated; those that wait get a poll.
     fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) {
-        for (fd, data) in self.emulated.pump(pool, done) {
+        while let Some((fd, data)) = self.emulated.pump(pool, done) {
             self.push(encode::readable(fd, false).user_data(data));
         }
     }
