@@ -36,6 +36,8 @@ struct State {
     accept: Accepting,
     parked: VecDeque<Fd>,
     waiters: Waiters,
+    /// Set while it is looked again, at the end of this turn, whether somebody took what is parked.
+    watched: bool,
     pause: Duration,
     /// Why nothing more can be accepted: an errno.
     error: Option<i32>,
@@ -62,6 +64,7 @@ impl Acceptor {
                 accept: Accepting::Idle,
                 parked: VecDeque::new(),
                 waiters: Waiters::default(),
+                watched: false,
                 pause: PAUSE,
                 error: None,
                 closing: false,
@@ -165,6 +168,16 @@ impl Acceptor {
         self.core.may_wait()
     }
 
+    /// Whoever was woken may be gone, or never look: then it is the next one's turn.
+    fn watch(self: &Rc<Self>, state: &mut State) {
+        if !state.parked.is_empty()
+            && !state.waiters.is_empty()
+            && !std::mem::replace(&mut state.watched, true)
+        {
+            self.core.mark_dirty(self.clone());
+        }
+    }
+
     /// Tries again by the clock.
     fn pause(self: &Rc<Self>, state: &mut State) {
         state.accept = Accepting::Pausing;
@@ -224,8 +237,18 @@ impl Sink for Acceptor {
         {
             let _ = self.arm(&mut state);
         }
+        self.watch(&mut state);
         drop(state);
         drop(unwanted);
+    }
+
+    fn flush(self: Rc<Self>, wakes: &mut Wakes) {
+        let mut state = self.state.borrow_mut();
+        state.watched = false;
+        if !state.parked.is_empty() {
+            wakes.extend(state.waiters.pop());
+        }
+        self.watch(&mut state);
     }
 
     fn alarm(self: Rc<Self>, wakes: &mut Wakes) {
@@ -296,14 +319,10 @@ impl Drop for Accept<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let mut state = self.acceptor.state.borrow_mut();
+        // One that had been woken need not pass it on: what it does not take is watched.
         let waker = state.waiters.remove(Some(ticket));
-        let woken = waker.is_none();
-        let next = if woken && !state.parked.is_empty() { state.waiters.pop() } else { None };
         drop(state);
         discard(waker);
-        if let Some(next) = next {
-            crate::task::wake(next);
-        }
     }
 }
 

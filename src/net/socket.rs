@@ -138,7 +138,7 @@ impl Sink for Socket {
         }
     }
 
-    fn flush(self: Rc<Self>) {
+    fn flush(self: Rc<Self>, _wakes: &mut Wakes) {
         self.outbox.borrow_mut().dirty = false;
         // A close or a shutdown that follows the last byte must not wait for an unrelated event.
         let open = !self.read_closed.get() && self.after_flush.get() == AfterFlush::Nothing;

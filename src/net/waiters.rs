@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
-/// A queue of wakers. A waiter that is woken leaves it; if it then goes away without taking what it
-/// was woken for, it passes the wake on.
+/// A queue of wakers. A waiter that is woken leaves it, and may never look: whoever woke it sees to it
+/// that what it was woken for has a taker.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     queue: VecDeque<(u64, Waker)>,

@@ -374,6 +374,9 @@ impl Core {
         let timers = self.timers.replace(Timers::new(now));
         let driver = self.driver.borrow_mut().take();
         drop(driver);
+        // What it holds may hold us.
+        let dirty = self.dirty.take();
+        drop(dirty);
         // User code: wakers, owners of sent bytes. Nothing is borrowed, and each by itself: two
         // panics at once would abort.
         for alarm in timers.into_values() {

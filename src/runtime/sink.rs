@@ -20,8 +20,9 @@ pub(crate) trait Sink {
     /// Takes in a completion; leaves wakers in `wakes`.
     fn settle(self: Rc<Self>, role: Role, completion: Completion, wakes: &mut Wakes);
 
-    /// Hands over what gathered in this turn. Called once for each `Core::mark_dirty`.
-    fn flush(self: Rc<Self>) {}
+    /// Hands over what gathered in this turn. Called once for each `Core::mark_dirty`, when the tasks
+    /// that were ready have run.
+    fn flush(self: Rc<Self>, _wakes: &mut Wakes) {}
 
     /// Receives again: there are buffers, or it is this sink's turn to do without. Called once for
     /// each `Core::mark_starved`.

@@ -91,8 +91,12 @@ impl Core {
         }
         let mut flushing = std::mem::take(&mut self.scratch.borrow_mut().flushing);
         std::mem::swap(&mut flushing, &mut self.dirty.borrow_mut());
-        flushing.drain(..).for_each(Sink::flush);
-        self.scratch.borrow_mut().flushing = flushing;
+        let mut wakes = std::mem::take(&mut self.scratch.borrow_mut().wakes);
+        flushing.drain(..).for_each(|sink| sink.flush(&mut wakes));
+        wake_all(&mut wakes);
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.flushing = flushing;
+        scratch.wakes = wakes;
     }
 
     /// Lets starved sinks receive again: as many as there are buffers, and all of them, one by one

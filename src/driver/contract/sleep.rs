@@ -171,3 +171,24 @@ fn the_bell_still_rings_after_more_completions_than_the_queue_holds() {
         }
     });
 }
+
+// Seen to fail when the driver does not pause itself.
+#[test]
+fn a_kernel_that_has_no_memory_even_for_a_pause_makes_nobody_spin() {
+    each(|rig| {
+        rig.rest();
+        let deadline = rig.driver.now() + Duration::from_millis(50);
+        crate::testing::fail_waits(0, u64::MAX, libc::ENOMEM);
+        let mut turns = 0;
+        let nop = rig.submit(Request::Nop);
+        let spent = took(|| {
+            while rig.driver.now() < deadline {
+                rig.turn(Until::Instant(deadline));
+                turns += 1;
+            }
+        });
+        crate::testing::waits();
+        assert!(turns <= spent.as_millis() + 1, "{turns} turns in {spent:?}");
+        assert_eq!(rig.end(nop), 0, "and then it goes on");
+    });
+}

@@ -216,10 +216,15 @@ impl Uring {
                 Ok(n) if n == to_submit && self.overflow.is_empty() => return Ok(()),
                 Ok(0) if to_submit > 0 => return Ok(()),
                 Ok(_) => {}
-                Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM)) => {
+                Err(e) if is_shortage(&e) => {
                     // No memory for a request now.
                     let time = self.kernel_time(Instant::now() + OUT_OF_MEMORY_PAUSE);
-                    return passing(self.enter_once(0, 1, Some(time)));
+                    let paused = self.enter_once(0, 1, Some(time));
+                    if paused.as_ref().is_err_and(is_shortage) {
+                        // Not even for that, and the loop must not spin.
+                        std::thread::sleep(OUT_OF_MEMORY_PAUSE);
+                    }
+                    return passing(paused);
                 }
                 other => return passing(other),
             }
@@ -284,6 +289,10 @@ impl Uring {
             self.bell.hush();
         }
     }
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM))
 }
 
 /// Lets errors pass that do not last. What is queued stays queued, and the next turn tries again;

@@ -74,30 +74,34 @@ fn several_waiters_are_served_in_turn() {
     });
 }
 
+// Seen to fail when only the one that is first in the queue is woken.
 #[test]
-fn a_woken_waiter_that_is_dropped_passes_its_wake_on() {
+fn a_connection_whose_waiter_never_looks_is_the_next_ones() {
     run_on_each(|| async {
-        let (listener, address) = listening().await;
-        let listener = Rc::new(listener);
-        let served = Rc::new(Cell::new(false));
-        // Two wait. The connection is the first one's, which never looks again.
-        let mut first = Box::pin(listener.accept());
-        assert!(poll_once(&mut first).await.is_pending());
-        let second = ringloop::spawn({
-            let (listener, served) = (listener.clone(), served.clone());
-            async move {
-                listener.accept().await.unwrap();
-                served.set(true);
+        for fate in 0..3 {
+            let (listener, address) = listening().await;
+            let listener = Rc::new(listener);
+            // Three wait, and two of them never look again.
+            let mut held = Vec::new();
+            let mut first = Box::pin(listener.accept());
+            let mut second = Box::pin(listener.accept());
+            assert!(poll_once(&mut first).await.is_pending());
+            assert!(poll_once(&mut second).await.is_pending());
+            let third = ringloop::spawn({
+                let listener = listener.clone();
+                async move { listener.accept().await.unwrap().1 }
+            });
+            yield_now().await;
+            let before = ringloop::metrics().completions;
+            let peer = dial(address);
+            until(|| ringloop::metrics().completions > before).await;
+            match fate {
+                0 => drop(first),
+                1 => std::mem::forget(first),
+                _ => held.push(first),
             }
-        });
-        yield_now().await;
-        let before = ringloop::metrics().completions;
-        let _peer = dial(address);
-        until(|| ringloop::metrics().completions > before).await;
-        turns(20).await;
-        assert!(!served.get(), "the wake was the first one's");
-        drop(first);
-        second.await.unwrap();
+            assert_eq!(third.await.unwrap(), peer.local_addr().unwrap());
+        }
     });
 }
 
