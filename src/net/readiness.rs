@@ -58,7 +58,8 @@ impl Readiness {
         self.poll(libc::POLLIN).await
     }
 
-    /// Waits until it can be written: there is room, or an error.
+    /// Waits until it can be written: there is room, or an error. It also returns, room or not, once
+    /// the peer has shut down writing: the kernel tells that unasked.
     ///
     /// # Errors
     ///
