@@ -80,7 +80,7 @@ fn end(
         Way::Drop | Way::Abort | Way::WriteHalf | Way::BothHalves => {
             // It goes by itself; whoever reads is waited for, whoever does not is given up.
             runtime.block_on(until(|| ringloop::metrics().timers == 0));
-            if way == Way::Abort {
+            if way != Way::WriteHalf {
                 runtime.block_on(until(|| ringloop::metrics().in_flight == 0));
             }
             Box::new((kept, runtime))
