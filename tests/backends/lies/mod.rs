@@ -76,6 +76,7 @@ fn a_length_beyond_all_bounds_is_cut_off() {
     }
 }
 
+// Seen to fail when a send that has more to come counts as ended.
 #[test]
 fn an_errno_that_does_not_exist_is_an_error_like_others() {
     for result in [-1, -4095, -4096, -100_000, i32::MIN, i32::MIN + 1] {
@@ -124,7 +125,8 @@ fn what_the_kernel_gives_up_unasked_is_asked_for_again_but_not_for_ever() {
     }
 }
 
-// Seen to fail when `ReadOp::complete` takes the kernel's word for how much it read.
+// Seen to fail when `ReadOp::complete` takes the kernel's word for how much it read, and when
+// `Outbox::advance` does for how much went.
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
