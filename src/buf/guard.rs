@@ -14,7 +14,7 @@ use std::alloc::Layout;
 use std::collections::VecDeque;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 pub(super) const RECYCLES: bool = false;
 
@@ -47,8 +47,7 @@ pub(super) unsafe fn free(start: NonNull<u8>, layout: Layout) {
     // SAFETY: the range is the whole of a mapping of `allocate`, which by contract nobody needs.
     let sealed = unsafe { libc::mmap(start.cast(), len, libc::PROT_NONE, flags, -1, 0) };
     assert_ne!(sealed, libc::MAP_FAILED, "{}", io::Error::last_os_error());
-    // A forked child may find the lock taken for ever; its addresses then stay taken, too.
-    if let Ok(mut freed) = FREED.try_lock() {
+    if let Some(mut freed) = freed() {
         freed.push_back((start as usize, len));
     }
     release(QUARANTINE);
@@ -60,9 +59,20 @@ fn place(layout: Layout) -> (usize, usize) {
     (pages, (pages - layout.size()) / layout.align() * layout.align())
 }
 
+/// A forked child may find the lock taken for ever; its addresses then stay taken, too.
+fn freed() -> Option<MutexGuard<'static, VecDeque<(usize, usize)>>> {
+    (0..1000).find_map(|_| match FREED.try_lock() {
+        Ok(freed) => Some(freed),
+        Err(_) => {
+            std::thread::yield_now();
+            None
+        }
+    })
+}
+
 /// Gives addresses back until so many pieces are left.
 fn release(keep: usize) {
-    let Ok(mut freed) = FREED.try_lock() else { return };
+    let Some(mut freed) = freed() else { return };
     while freed.len() > keep {
         let Some((start, len)) = freed.pop_front() else { return };
         // SAFETY: a sealed mapping, which nobody has used since it was freed.
