@@ -11,6 +11,11 @@ mod remote;
 
 pub mod models;
 
+/// No waker of a model panics.
+fn discard(waker: impl Into<Option<std::task::Waker>>) {
+    drop(waker.into());
+}
+
 /// The statics of the runtime; loom makes them anew in every run.
 mod table {
     use super::home::{Home, Vacant};
