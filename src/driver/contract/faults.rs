@@ -235,8 +235,10 @@ fn a_number_that_is_used_again_carries_nothing_over() {
             rig.driver.cancel(sends);
             assert_eq!(rig.end(receives), -libc::ECANCELED);
             let went = rig.end(sends);
-            assert!(went > 0 && went < 1 << 20, "{went}");
-            assert_eq!(read_exact(&mut peer, went as usize), big[..went as usize]);
+            let forgotten = went == -libc::ECANCELED && rig.forgets();
+            assert!(forgotten || went > 0 && went < 1 << 20, "{went}");
+            let went = went.max(0) as usize;
+            assert_eq!(read_exact(&mut peer, went), big[..went]);
             // Its file lives on where there is a duplicate.
             let kept = (round % 3 == 0).then(|| file::own(file::duplicate(fd).unwrap()));
             rig.close(fd);
