@@ -141,7 +141,14 @@ impl Socket {
             drop(lease);
             return;
         }
-        if let Some(lease) = lease {
+        if completion.result > 0 && lease.is_none() {
+            // Bytes that nobody can find: a stream with a hole in it must not go on.
+            inbox.end = Some(End::Error(libc::EIO));
+            self.disarm(&mut inbox);
+        }
+        if let Some(lease) = lease
+            && !matches!(inbox.end, Some(End::Error(_)))
+        {
             inbox.push(lease);
         }
         if last && !ending && inbox.wants_more() && (inbox.reader.is_some() || !inbox.is_empty()) {

@@ -7,7 +7,7 @@ pub(crate) mod world;
 
 use proptest::prelude::*;
 use ringloop::Builder;
-use ringloop::net::TcpListener;
+use ringloop::net::{TcpListener, TcpStream};
 use ringloop::task::yield_now;
 use ringloop::testing::{Step, script};
 use world::live;
@@ -105,6 +105,24 @@ fn an_address_that_is_none_is_an_error() {
             assert_eq!(said.is_ok(), whole, "family {family}, {len} bytes: {said:?}");
             told(|nth| vec![Step::Address(bytes.clone(), len), Step::Honest { nth }]);
         }
+    }
+}
+
+// Seen to fail before such a completion ended the stream.
+#[test]
+fn a_stream_with_bytes_that_nobody_can_find_ends_with_an_error() {
+    for flags in [0, MORE, buffer(3), buffer(77) | MORE] {
+        let honest = Step::Honest { nth: 0 };
+        let hole = Step::Complete { nth: 0, result: 5000, flags };
+        script(vec![honest.clone(), Step::Turn, hole, honest, Step::Turn]);
+        Builder::new().buffers(8, 4096).build().unwrap().block_on(async {
+            let mut stream = TcpStream::connect("127.0.0.1:7").await.unwrap();
+            for _ in 0..2 {
+                let error = stream.read(&mut [0; 100]).await.unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EIO), "{error}");
+            }
+            assert!(stream.write_all(b"x").await.is_err());
+        });
     }
 }
 
