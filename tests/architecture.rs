@@ -30,7 +30,7 @@ const MODULES: &[Module] = &[
     Module { floor: 0, name: "testing",  may_name: &[] },
     Module { floor: 0, name: "sys",      may_name: &["testing"] },
     Module { floor: 0, name: "buf",      may_name: &["sys"] },
-    Module { floor: 0, name: "worker",   may_name: &[] },
+    Module { floor: 0, name: "worker",   may_name: &["sys"] },
     Module { floor: 0, name: "note",     may_name: &[] },
     // Floor 1: the seam.
     Module { floor: 1, name: "op",       may_name: &["sys"] },

@@ -5,12 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Block;
 use super::lease::{Header, Lease};
 use super::memory::Rack;
+use crate::sys::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// The pool's handle. Cheap to clone; the memory is freed with the last lease and the last handle.
 #[derive(Clone)]
@@ -176,8 +175,8 @@ impl Pool {
         }
         // A swap reads the last store, so what came before it is seen below, also what came since.
         region.any_home.swap(false, Ordering::Acquire);
-        let ids = std::mem::take(&mut *region.home.lock().unwrap_or_else(PoisonError::into_inner));
-        for id in ids {
+        let ids = region.home.lock().map(|mut home| std::mem::take(&mut *home));
+        for id in ids.into_iter().flatten() {
             self.0.release_ring(id);
         }
         let heap = region.heap_home.swap(0, Ordering::Relaxed);
@@ -209,7 +208,9 @@ impl Shared {
 impl Region {
     /// Brings a ring buffer home, from any thread.
     pub(super) fn post_ring(&self, id: u16) {
-        self.home.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        let Some(mut home) = self.home.lock() else { return };
+        home.push(id);
+        drop(home);
         self.any_home.store(true, Ordering::Release);
     }
 

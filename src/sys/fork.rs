@@ -5,8 +5,8 @@
 //! takes itself for a child.
 #![expect(unsafe_code, reason = "reads a word that fork(2) changes behind the compiler's back")]
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use super::memory::Map;
 
@@ -14,8 +14,11 @@ use super::memory::Map;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Process(u64);
 
-/// This process's number; 0 in a child that has not asked for one.
-static WORD: OnceLock<Option<Map>> = OnceLock::new();
+/// Where this process's number is: 0 in a child that has not asked for one. Null until one asks.
+static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+
+/// The word where the kernel wipes none.
+static UNWIPED: AtomicU64 = AtomicU64::new(0);
 
 /// The number of the last process, in this line of forks, that asked. A child has its own copy, so
 /// its number is above those of all that it descends from.
@@ -24,7 +27,7 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 impl Process {
     /// The process that asks.
     pub(crate) fn current() -> Self {
-        let Some(word) = word() else { return Self(0) };
+        let word = word();
         let number = word.load(Ordering::Relaxed);
         if number != 0 {
             return Self(number);
@@ -39,17 +42,34 @@ impl Process {
 
     /// Whether it is not the process that asks: this one was forked from it.
     pub(crate) fn is_foreign(self) -> bool {
-        word().is_some_and(|word| word.load(Ordering::Relaxed) != self.0)
+        word().load(Ordering::Relaxed) != self.0
     }
 }
 
-fn word() -> Option<&'static AtomicU64> {
-    let map = WORD.get_or_init(|| {
-        let map = Map::new(4096).ok()?;
-        map.wipe_on_fork().ok()?;
-        Some(map)
-    });
-    // SAFETY: a page-aligned mapping of 4096 zero bytes holds an AtomicU64; it is in a static, so it
-    // is never unmapped, and all access is atomic.
-    map.as_ref().map(|map| unsafe { &*map.as_ptr().cast::<AtomicU64>() })
+fn word() -> &'static AtomicU64 {
+    let known = WORD.load(Ordering::Acquire);
+    // SAFETY: it is null or the start of a word that lives for ever, see `first_word`.
+    unsafe { known.as_ref() }.unwrap_or_else(first_word)
+}
+
+/// Two threads may come here at once: no lock stands between them, for a fork would leave it locked.
+#[cold]
+fn first_word() -> &'static AtomicU64 {
+    let map = Map::new(4096).and_then(|map| map.wipe_on_fork().map(|()| map));
+    let word = match &map {
+        Ok(map) => map.as_ptr().cast::<AtomicU64>(),
+        Err(_) => (&raw const UNWIPED).cast_mut(),
+    };
+    let stored = WORD.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
+    let word = match stored {
+        Ok(_) => {
+            // Never unmapped.
+            std::mem::forget(map);
+            word
+        }
+        Err(first) => first,
+    };
+    // SAFETY: a static, or a page-aligned mapping of 4096 zero bytes that whoever stored it has
+    // forgotten: it lives for ever, and all access is atomic.
+    unsafe { &*word }
 }

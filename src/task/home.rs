@@ -4,22 +4,13 @@
 //! runtime finds a mailbox that is closed, or a stranger's, where it is a spurious wake.
 
 use super::mail::{Letter, Mail};
-use super::table::{HOMES, TABLE, VACANT};
+use super::table::{HOMES, TABLE, TAKEN};
 use super::waker::Address;
 use crate::sys::Bell;
-use crate::sys::fork::Process;
-use crate::sys::sync::{OnceLock, SEGMENT_WORDS, lock};
+use crate::sys::sync::{OnceLock, Ordering, SEGMENT_WORDS};
 
 /// The wake bits of 2²⁴ tasks, in segments of 2¹⁶.
 const SEGMENTS: usize = Address::ROOT as usize / 64 / SEGMENT_WORDS + 1;
-
-/// Which homes of the table nobody lives in.
-#[derive(Debug)]
-pub(super) struct Vacant {
-    /// Homes below this were used before.
-    pub(super) used: u16,
-    pub(super) free: Vec<u16>,
-}
 
 /// A place in the table.
 #[derive(Debug)]
@@ -32,7 +23,6 @@ pub(crate) struct Home {
 pub(crate) struct HomeRef {
     home: &'static Home,
     incarnation: u64,
-    process: Process,
 }
 
 /// The runtime's own side: it moves out on drop.
@@ -51,7 +41,7 @@ impl Home {
 impl HomeRef {
     /// Posts a letter; it comes back when the runtime has ended.
     pub(crate) fn post(self, letter: Letter) -> Result<(), Letter> {
-        if self.process.is_foreign() {
+        if self.home.mail.is_foreign() {
             return Err(letter);
         }
         self.home.mail.post(self.incarnation, letter)
@@ -69,33 +59,28 @@ impl Tenancy {
     ///
     /// When 4096 runtimes live in this process already.
     pub(super) fn new(bell: Bell) -> std::io::Result<Self> {
-        let id = {
-            let mut vacant = lock(&VACANT);
-            match vacant.free.pop() {
-                Some(id) => id,
-                None if usize::from(vacant.used) < HOMES => {
-                    vacant.used += 1;
-                    vacant.used - 1
-                }
-                None => {
-                    return Err(std::io::Error::other(format!(
-                        "{HOMES} ringloop runtimes live in this process; end one before the next"
-                    )));
-                }
+        for (id, taken) in TAKEN.iter().enumerate() {
+            // Acquire pairs with the Release of the last tenant's end.
+            if taken.swap(true, Ordering::Acquire) {
+                continue;
             }
-        };
-        let home = TABLE[usize::from(id)].get_or_init(|| Home { mail: Mail::new(SEGMENTS) });
-        // The root future stands in no slot, so no spawn makes room for it.
-        home.mail.make_room(Address::ROOT);
-        let incarnation = home.mail.open(bell);
-        Ok(Self { id, home: HomeRef { home, incarnation, process: Process::current() } })
+            let home = TABLE[id].get_or_init(|| Home { mail: Mail::new(SEGMENTS) });
+            // In a forked child its parent's homes stay taken.
+            let Some(incarnation) = home.mail.open(bell.clone()) else { continue };
+            // The root future stands in no slot, so no spawn makes room for it.
+            home.mail.make_room(Address::ROOT);
+            return Ok(Self { id: id as u16, home: HomeRef { home, incarnation } });
+        }
+        Err(std::io::Error::other(format!(
+            "{HOMES} ringloop runtimes live in this process; end one before the next"
+        )))
     }
 }
 
 impl Drop for Tenancy {
     fn drop(&mut self) {
         self.home.home.mail.close();
-        lock(&VACANT).free.push(self.id);
+        TAKEN[usize::from(self.id)].store(false, Ordering::Release);
     }
 }
 

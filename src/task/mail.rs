@@ -16,9 +16,7 @@ use std::collections::VecDeque;
 
 use super::cell::quietly;
 use crate::sys::Bell;
-use crate::sys::sync::{
-    AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, SEGMENT_WORDS, fence, lock,
-};
+use crate::sys::sync::{AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, SEGMENT_WORDS, fence};
 
 /// A closure from another thread, to be run on the home's own.
 pub(crate) type Letter = Box<dyn FnOnce() + Send>;
@@ -62,22 +60,30 @@ impl Mail {
         }
     }
 
-    /// Opens it for a runtime that `bell` wakes. Returns the number of this incarnation.
-    pub(crate) fn open(&self, bell: Bell) -> u64 {
-        let mut inner = lock(&self.inner);
+    /// Whether this process was forked from the one that made it: then it is for no runtime here.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.inner.is_foreign()
+    }
+
+    /// Opens it for a runtime that `bell` wakes: the number of this incarnation. Not for a foreign
+    /// one.
+    pub(crate) fn open(&self, bell: Bell) -> Option<u64> {
+        if self.is_foreign() {
+            return None;
+        }
+        let mut inner = self.inner.lock()?;
         inner.incarnation += 1;
         inner.bell = Some(bell);
-        inner.incarnation
+        Some(inner.incarnation)
     }
 
     /// Closes it: letters that nobody will read any more are dropped, wakes forgotten.
     pub(crate) fn close(&self) {
-        let letters = {
-            let mut inner = lock(&self.inner);
-            inner.bell = None;
-            inner.incarnation += 1;
-            std::mem::take(&mut inner.letters)
-        };
+        let Some(mut inner) = self.inner.lock() else { return };
+        inner.bell = None;
+        inner.incarnation += 1;
+        let letters = std::mem::take(&mut inner.letters);
+        drop(inner);
         self.asleep.store(false, Ordering::Relaxed);
         self.collect(|_| (), |_| ());
         // User code: last, and with no lock held. One by one, for two panics at once would abort.
@@ -103,7 +109,9 @@ impl Mail {
             return;
         }
         let word = segment * SEGMENT_WORDS + word;
-        lock(&self.inner).words.push(word as u32);
+        let Some(mut inner) = self.inner.lock() else { return };
+        inner.words.push(word as u32);
+        drop(inner);
         self.signal();
     }
 
@@ -114,7 +122,7 @@ impl Mail {
     /// The letter comes back when that runtime has ended.
     pub(crate) fn post(&self, incarnation: u64, letter: Letter) -> Result<(), Letter> {
         {
-            let mut inner = lock(&self.inner);
+            let Some(mut inner) = self.inner.lock() else { return Err(letter) };
             if inner.incarnation != incarnation || inner.bell.is_none() {
                 return Err(letter);
             }
@@ -153,7 +161,7 @@ impl Mail {
         // Before the lock: a post that we miss below sets it again afterwards.
         self.pending.store(false, Ordering::Relaxed);
         let (words, letters) = {
-            let mut inner = lock(&self.inner);
+            let Some(mut inner) = self.inner.lock() else { return };
             (std::mem::take(&mut inner.words), std::mem::take(&mut inner.letters))
         };
         for word in words {
@@ -178,7 +186,7 @@ impl Mail {
         self.pending.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
-            let bell = lock(&self.inner).bell.clone();
+            let bell = self.inner.lock().and_then(|inner| inner.bell.clone());
             if let Some(bell) = bell {
                 bell.ring();
             }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::join::JoinError;
-use crate::sys::sync::{Arc, Condvar, Mutex, lock};
+use crate::sys::sync::{Arc, Condvar, Mutex};
 
 /// A task of another thread's runtime: await it under any executor, or block with
 /// [`join`](Self::join).
@@ -54,7 +54,7 @@ impl<T> Drop for RemoteSender<T> {
 impl<T> Shared<T> {
     /// The first result counts.
     fn send(&self, result: Result<T, JoinError>) {
-        let mut state = lock(&self.state);
+        let Some(mut state) = self.state.lock() else { return };
         let State::Waiting(waker) = &mut *state else { return };
         let waker = waker.take();
         *state = State::Sent(result);
@@ -64,15 +64,15 @@ impl<T> Shared<T> {
             waker.wake();
         }
     }
-}
 
-impl<T> State<T> {
-    fn take(&mut self) -> Option<Result<T, JoinError>> {
-        match std::mem::replace(self, Self::Taken) {
-            Self::Sent(result) => Some(result),
+    /// The result, if it is there. In a forked child nobody will send one.
+    fn take(&self, state: &mut State<T>) -> Option<Result<T, JoinError>> {
+        match std::mem::replace(state, State::Taken) {
+            State::Sent(result) => Some(result),
             other => {
-                *self = other;
-                None
+                let never = matches!(other, State::Waiting(_)) && self.state.is_foreign();
+                *state = other;
+                never.then(|| Err(JoinError::cancelled()))
             }
         }
     }
@@ -87,9 +87,9 @@ impl<T> RemoteJoinHandle<T> {
     ///
     /// On the runtime's own thread it would wait for itself: await the handle there.
     pub fn join(self) -> Result<T, JoinError> {
-        let mut state = lock(&self.shared.state);
+        let Some(mut state) = self.shared.state.lock() else { return Err(JoinError::cancelled()) };
         loop {
-            if let Some(result) = state.take() {
+            if let Some(result) = self.shared.take(&mut state) {
                 return result;
             }
             state = self.shared.sent.wait(state).unwrap_or_else(|e| e.into_inner());
@@ -98,7 +98,8 @@ impl<T> RemoteJoinHandle<T> {
 
     /// Whether the result is there.
     pub fn is_finished(&self) -> bool {
-        !matches!(*lock(&self.shared.state), State::Waiting(_))
+        let state = self.shared.state.lock();
+        self.shared.state.is_foreign() || !matches!(state.as_deref(), Some(State::Waiting(_)))
     }
 }
 
@@ -107,8 +108,11 @@ impl<T> Future for RemoteJoinHandle<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let new = cx.waker().clone();
-        let mut state = lock(&self.shared.state);
-        if let Some(result) = state.take() {
+        let Some(mut state) = self.shared.state.lock() else {
+            super::discard(new);
+            return Poll::Ready(Err(JoinError::cancelled()));
+        };
+        if let Some(result) = self.shared.take(&mut state) {
             drop(state);
             super::discard(new);
             return Poll::Ready(result);

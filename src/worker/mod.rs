@@ -1,6 +1,6 @@
 //! Threads for calls that block.
 //!
-//! A bounded pool that knows nothing of ringloop: it runs closures, first in, first out. Who wants
+//! A bounded pool that knows nothing of requests: it runs closures, first in, first out. Who wants
 //! the answer puts a way to send it into the closure.
 //!
 //! ```text
@@ -10,14 +10,17 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
+
+use crate::sys::sync::{Arc, Condvar, Mutex};
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A pool of threads. Dropping it throws away the jobs that have not started and leaves the running
-/// ones alone: their threads end by themselves, and nobody waits for a stuck one.
+/// ones alone: their threads end by themselves, and nobody waits for a stuck one. A forked child's
+/// copy has no threads, and takes no jobs.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
     name: String,
@@ -82,9 +85,12 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// [`Refused`] when there is no thread and the system gives none.
+    /// [`Refused`] when there is no thread and the system gives none, and in a forked child.
     pub(crate) fn submit(&self, job: Job) -> Result<JobId, Refused> {
-        let mut state = self.shared.lock();
+        if self.shared.state.is_foreign() {
+            return Err(Refused);
+        }
+        let mut state = self.shared.state.lock().ok_or(Refused)?;
         if state.queue.len() >= state.idle && state.threads < self.shared.max_threads {
             let shared = self.shared.clone();
             let name = format!("{}-{}", self.name, state.threads);
@@ -104,7 +110,7 @@ impl Workers {
 
     /// Takes back a job that has not started: whether it had not.
     pub(crate) fn withdraw(&self, id: JobId) -> bool {
-        let mut state = self.shared.lock();
+        let Some(mut state) = self.shared.state.lock() else { return false };
         let Ok(at) = state.queue.binary_search_by_key(&id, |&(id, _)| id) else { return false };
         let job = state.queue.remove(at);
         // What the job holds is dropped outside of the lock.
@@ -115,7 +121,7 @@ impl Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
+        let Some(mut state) = self.shared.state.lock() else { return };
         state.closed = true;
         let queue = std::mem::take(&mut state.queue);
         drop(state);
@@ -126,12 +132,12 @@ impl Drop for Workers {
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.lock();
-        f.debug_struct("Workers")
-            .field("threads", &state.threads)
-            .field("idle", &state.idle)
-            .field("queued", &state.queue.len())
-            .finish()
+        let mut told = f.debug_struct("Workers");
+        if let Some(state) = self.shared.state.lock() {
+            told.field("threads", &state.threads).field("idle", &state.idle);
+            told.field("queued", &state.queue.len());
+        }
+        told.finish()
     }
 }
 
@@ -141,7 +147,7 @@ impl Shared {
         if let Some(prepare) = &self.prepare {
             prepare();
         }
-        let mut state = self.lock();
+        let Some(mut state) = self.state.lock() else { return };
         loop {
             if let Some((_, job)) = state.queue.pop_front() {
                 drop(state);
@@ -152,7 +158,8 @@ impl Shared {
                     let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
                     dropped.unwrap_or_else(std::mem::forget);
                 }
-                state = self.lock();
+                let Some(again) = self.state.lock() else { return };
+                state = again;
                 continue;
             }
             let until = Instant::now() + self.idle_for;
@@ -171,11 +178,6 @@ impl Shared {
                 return;
             }
         }
-    }
-
-    /// Locks, also after a panic elsewhere: the state is consistent at every statement.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,7 +229,7 @@ mod tests {
         }
         let third = occupy(&workers);
         let (_, rx) = number(&workers, 7);
-        assert_eq!(workers.shared.lock().threads, 3);
+        assert_eq!(workers.shared.state.lock().unwrap().threads, 3);
         assert!(rx.try_recv().is_err(), "a fourth thread ran it");
         drop(third);
         assert_eq!(rx.recv_timeout(SOON), Ok(7));
@@ -277,7 +279,7 @@ mod tests {
         workers.submit(Box::new(job)).unwrap();
         assert!(rx.recv_timeout(SOON).is_err(), "the closure is dropped");
         assert_eq!(number(&workers, 3).1.recv_timeout(SOON), Ok(3));
-        assert_eq!(workers.shared.lock().threads, 1);
+        assert_eq!(workers.shared.state.lock().unwrap().threads, 1);
     }
 
     #[test]
@@ -310,7 +312,7 @@ mod tests {
         drop(workers);
         assert!(rx.recv_timeout(SOON).is_err(), "it was dropped, not run");
         drop(hold);
-        while shared.lock().threads > 0 {
+        while shared.state.lock().unwrap().threads > 0 {
             thread::yield_now();
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::driver::perform::Job;
 use crate::op::{Request, Token};
-use crate::sys::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
+use crate::sys::sync::{Arc, AtomicBool, Mutex, Ordering};
 use crate::sys::{self, Bell};
 use crate::worker::{JobId, Refused, Workers};
 
@@ -34,7 +34,7 @@ struct Ended {
 impl Drop for Results {
     /// The driver ended while a worker was at it: nobody else knows of what it opened.
     fn drop(&mut self) {
-        for ended in std::mem::take(&mut *lock(&self.list)) {
+        for ended in std::mem::take(self.list.get_mut()) {
             if ended.opened && ended.result >= 0 {
                 let _ = sys::file::close(ended.result);
             }
@@ -45,7 +45,7 @@ impl Drop for Results {
 impl Jobs {
     /// Results ring `bell`.
     pub(super) fn new(workers: Arc<Workers>, bell: Bell) -> Self {
-        let results = Results { any: AtomicBool::new(false), list: Mutex::default(), bell };
+        let results = Results { any: AtomicBool::new(false), list: Mutex::new(Vec::new()), bell };
         Self { workers, results: Arc::new(results) }
     }
 
@@ -56,7 +56,9 @@ impl Jobs {
         self.workers.submit(Box::new(move || {
             let opened = job.opens();
             let result = job.run();
-            lock(&results.list).push(Ended { token, result, opened });
+            let Some(mut list) = results.list.lock() else { return };
+            list.push(Ended { token, result, opened });
+            drop(list);
             // Release: who sees the flag sees the result.
             results.any.store(true, Ordering::Release);
             results.bell.ring();
@@ -74,7 +76,7 @@ impl Jobs {
             return Vec::new();
         }
         self.results.any.store(false, Ordering::Relaxed);
-        let ended = std::mem::take(&mut *lock(&self.results.list));
-        ended.into_iter().map(|ended| (ended.token, ended.result)).collect()
+        let ended = self.results.list.lock().map(|mut list| std::mem::take(&mut *list));
+        ended.into_iter().flatten().map(|ended| (ended.token, ended.result)).collect()
     }
 }

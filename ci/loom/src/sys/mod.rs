@@ -1,9 +1,8 @@
 //! The twin of `crate::sys`.
 
-pub(crate) mod fork;
 pub(crate) mod sync;
 
-use sync::{Arc, Condvar, Mutex, lock};
+use sync::{Arc, Condvar, Mutex};
 
 /// A bell as an `eventfd(2)` is one: it stays rung until somebody has waited for it.
 #[derive(Clone, Debug)]
@@ -23,13 +22,13 @@ impl Bell {
 
     /// Ends the wait of whoever listens.
     pub(crate) fn ring(&self) {
-        *lock(&self.0.rung) = true;
+        *self.0.rung.lock().expect("one process") = true;
         self.0.changed.notify_one();
     }
 
     /// Waits until it is rung, and makes it silent again.
     pub(crate) fn wait(&self) {
-        let mut rung = lock(&self.0.rung);
+        let mut rung = self.0.rung.lock().expect("one process");
         while !std::mem::take(&mut *rung) {
             rung = self.0.changed.wait(rung).unwrap_or_else(|e| e.into_inner());
         }

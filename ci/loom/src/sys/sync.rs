@@ -1,11 +1,25 @@
 //! The twin of `crate::sys::sync`.
 
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
-pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+pub(crate) use loom::sync::{Arc, Condvar, MutexGuard};
 
-/// Locks, as the runtime's own does.
-pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// A mutex of the only process that there is.
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    #[track_caller]
+    pub(crate) fn lock(&self) -> Option<MutexGuard<'_, T>> {
+        Some(self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    pub(crate) fn is_foreign(&self) -> bool {
+        false
+    }
 }
 
 /// One word a segment: two tasks share a word, and two words are two segments.

@@ -18,16 +18,16 @@ fn discard(waker: impl Into<Option<std::task::Waker>>) {
 
 /// The statics of the runtime; loom makes them anew in every run.
 mod table {
-    use super::home::{Home, Vacant};
-    use crate::sys::sync::{Mutex, OnceLock};
+    use super::home::Home;
+    use crate::sys::sync::{AtomicBool, OnceLock};
 
     pub(super) const HOMES: usize = 2;
 
     loom::lazy_static! {
         pub(super) static ref TABLE: [OnceLock<Home>; HOMES] =
             std::array::from_fn(|_| OnceLock::new());
-        pub(super) static ref VACANT: Mutex<Vacant> =
-            Mutex::new(Vacant { used: 0, free: Vec::new() });
+        pub(super) static ref TAKEN: [AtomicBool; HOMES] =
+            std::array::from_fn(|_| AtomicBool::new(false));
     }
 }
 

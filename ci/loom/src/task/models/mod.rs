@@ -30,7 +30,7 @@ impl Owner {
     /// Opens a mailbox that is there already.
     fn of(mail: Arc<Mail>) -> Self {
         let bell = Bell::new();
-        let incarnation = mail.open(bell.clone());
+        let incarnation = mail.open(bell.clone()).expect("one process");
         Self { mail, bell, incarnation }
     }
 
