@@ -52,7 +52,7 @@ fn a_child_waits_for_no_lock_that_a_thread_of_its_parents_had() {
         let mut runtime = Some(builder.build().unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let threads = busy(&stop, runtime.as_ref().unwrap().handle(), builder.clone());
-        for _ in 0..20 {
+        for _ in 0..10 {
             let handle = runtime.as_ref().unwrap().handle();
             runtime.as_mut().unwrap().block_on(async {
                 yield_now().await;
