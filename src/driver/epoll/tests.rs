@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::IntoRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
 use std::thread;
 
 use super::advance::SHARE;
@@ -18,7 +19,8 @@ fn driver() -> Epoll {
     Epoll::new(Arc::new(Workers::new(1, "test"))).unwrap()
 }
 
-/// Echoes with a peer thread that answers each message; the syscalls a round trip, times `ROUNDS`.
+/// Echoes with a peer thread that writes when it is told to, so that nothing comes while the answer
+/// leaves; the syscalls a round trip, times `ROUNDS`.
 fn echo(multi: bool) -> u64 {
     let mut driver = driver();
     let pool = Pool::new(8, 4096, 1 << 20).unwrap();
@@ -29,8 +31,9 @@ fn echo(multi: bool) -> u64 {
     ours.set_nonblocking(true).unwrap();
     ours.set_nodelay(true).unwrap();
     let fd = ours.into_raw_fd();
+    let (next, told) = mpsc::channel();
     let peer = thread::spawn(move || {
-        for _ in 0..WARM + ROUNDS {
+        for () in told {
             peer.write_all(b"hello").unwrap();
             peer.read_exact(&mut [0; 5]).unwrap();
         }
@@ -45,6 +48,7 @@ fn echo(multi: bool) -> u64 {
         if round == WARM {
             before = syscalls();
         }
+        next.send(()).unwrap();
         while done.is_empty() {
             driver.wait(Until::Event, &pool, &mut done).unwrap();
         }
@@ -62,6 +66,7 @@ fn echo(multi: bool) -> u64 {
         assert_eq!((sent.token, sent.result, done.len()), (send, 5, 0));
     }
     let made = syscalls() - before;
+    drop(next);
     drop(peer.join().unwrap());
     driver.cancel(receive);
     while done.is_empty() {
