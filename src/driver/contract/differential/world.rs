@@ -10,12 +10,14 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
 use super::steps::{BIG, How, Path, Thing};
 use crate::driver::Driver;
-use crate::driver::contract::{Rig, listener, pair, pattern, tcp_pair};
+use crate::driver::contract::{Rig, STUCK, listener, pair, pattern, tcp_pair};
 use crate::op::Call;
 use crate::sys::{Bell, SockAddr, file, socket};
 
@@ -53,6 +55,8 @@ pub(super) struct End {
     pub(super) waited: [Option<u8>; 2],
     /// Set by a connect that failed. Rule 7.
     pub(super) broken: bool,
+    /// Whether it is a stream that the kernel can be asked of without waiting. Rule 14.
+    pub(super) prompt: bool,
 }
 
 pub(super) struct World {
@@ -108,6 +112,8 @@ impl World {
                 unread: 0,
                 big: false,
                 broken: false,
+                prompt: matches!(thing, Thing::PipeIn | Thing::Listener)
+                    && file::never_has_to_wait(ours),
                 half: false,
                 waited: [None; 2],
             };
@@ -307,7 +313,7 @@ impl End {
         for _ in 0..10_000 {
             match self.read_some() {
                 None if self.sent > self.read && !self.thing.has_pieces() && self.ours >= 0 => {
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
                 None => break,
                 Some(Ok(n)) if self.thing.has_pieces() => text += &format!("[{n}]"),
@@ -359,15 +365,28 @@ fn left(rig: &mut Rig, fd: RawFd, thing: Thing) -> String {
     rig.driver.call(Call::SetNonblocking { fd: copy, on: true }).unwrap();
     let mut copy = File::from(file::own(copy));
     let mut text = String::new();
+    let start = Instant::now();
     for _ in 0..100 {
         let mut buf = [0; 1 << 14];
-        match copy.read(&mut buf) {
+        let mut read = copy.read(&mut buf);
+        while waits_for_its_end(thing, &read) && start.elapsed() < *STUCK {
+            thread::sleep(Duration::from_millis(1));
+            read = copy.read(&mut buf);
+        }
+        match read {
             Ok(0) if !thing.has_pieces() => return text + " end",
             Ok(n) => text += &format!("[{}]", digest(&buf[..n])),
             Err(e) => return text + &name(&e),
         }
     }
     text
+}
+
+/// Whether the end of a connection is on its way: nobody but the listener's side has closed it, just
+/// now. Where the kernel's own thread has packets to deliver, all others wait for it (seen on Linux
+/// 6.1).
+fn waits_for_its_end(thing: Thing, read: &io::Result<usize>) -> bool {
+    thing == Thing::Fresh && read.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// A line of what /proc knows of a descriptor.
