@@ -29,6 +29,8 @@
 //! 14. Where the kernel cannot be asked of a pipe or a socket without waiting (no `FMODE_NOWAIT`, as on
 //!     Linux 6.1): a read of no bytes from a pipe, which io_uring keeps until there are some, and a read
 //!     or write of a listener, whose readiness does not show epoll that it cannot be.
+//! 15. How much had gone of a send that was cancelled, where that is not said (`Rig::forgets`): what the
+//!     peer reads.
 //!
 //! More cases: `PROPTEST_CASES=1000 cargo test --lib differential`.
 

@@ -43,6 +43,8 @@ pub(super) struct End {
     pub(super) short: usize,
     /// Bytes that the peer has read.
     pub(super) read: usize,
+    /// Set by a cancelled send that did not say how much had gone. Rule 15.
+    pub(super) forgot: bool,
     /// Bytes that the peer has sent.
     came: usize,
     /// Sends since the peer has read.
@@ -108,6 +110,7 @@ impl World {
                 sent: 0,
                 short: 0,
                 read: 0,
+                forgot: false,
                 came: 0,
                 unread: 0,
                 big: false,
@@ -245,7 +248,19 @@ impl End {
 
     /// Whether a send that did not fit has been cancelled and the peer has not read what went.
     pub(super) fn is_choked(&self) -> bool {
-        self.big && self.sent > self.read
+        self.big && (self.sent > self.read || self.forgot)
+    }
+
+    /// Takes what the peer has read for what had gone of a send that did not say it: so much was it.
+    /// Rule 15.
+    pub(super) fn remember(&mut self) -> usize {
+        if !std::mem::take(&mut self.forgot) {
+            return 0;
+        }
+        let gone = self.read.saturating_sub(self.sent);
+        self.sent += gone;
+        self.short += gone;
+        gone
     }
 
     /// What to send next.
@@ -309,7 +324,7 @@ impl End {
         }
         let mut text = String::new();
         // A big send that was closed over or reset may have lost any part of its bytes.
-        let lossy = self.big && (self.ours < 0 || self.sent > self.read);
+        let lossy = self.big && (self.ours < 0 || self.sent > self.read || self.forgot);
         for _ in 0..10_000 {
             match self.read_some() {
                 None if self.sent > self.read && !self.thing.has_pieces() && self.ours >= 0 => {
