@@ -48,7 +48,7 @@ fn a_busy_socket_does_not_starve_a_quiet_one() {
         let (busy, mut busy_peer) = tcp_pair();
         let (quiet, mut quiet_peer) = tcp_pair();
         let mut heavy = rig.submit(stream(busy, 0));
-        let light = rig.submit(stream(quiet, 0));
+        let mut light = rig.submit(stream(quiet, 0));
         rig.rest();
         let writer = thread::spawn(move || {
             let bytes = [1; 1 << 16];
@@ -69,9 +69,17 @@ fn a_busy_socket_does_not_starve_a_quiet_one() {
                 write_all(&mut quiet_peer, b"x");
             }
             behind += 1;
-            if let Some(completion) = rig.take(light) {
-                drop(rig.lease(completion));
-                break;
+            match rig.take(light) {
+                // Linux 6.1 lets the busy one take every buffer first. Then the quiet one has had its turn,
+                // and has the next before the busy one.
+                Some(completion) if completion.result == -libc::ENOBUFS => {
+                    light = rig.submit(stream(quiet, 0));
+                }
+                Some(completion) => {
+                    assert_eq!(*rig.lease(completion), *b"x");
+                    break;
+                }
+                None => {}
             }
         }
         assert!(behind < 10_000, "the quiet socket was not heard");

@@ -242,15 +242,21 @@ impl Player<'_> {
 
     /// The peer reads all that we have said is sent, and what a send in flight still sends.
     fn peer_reads(&mut self, thing: Thing) -> String {
-        let before = self.world.end(thing).counted();
+        let mut before = self.world.end(thing).counted();
         let mut pieces = String::new();
         let stuck = Instant::now() + *STUCK;
+        // Nobody says how much is on its way. Rule 15.
+        let mut looks = if self.world.end(thing).forgot { 50 } else { 0 };
         while Instant::now() < stuck {
             let sends = self.on(thing).any(|(_, op)| side(&op.request) == Some(Side::Write));
             let end = self.world.end(thing);
             let behind = end.sent > end.read && !thing.has_pieces() && end.ours >= 0;
             match end.read_some() {
                 None if sends || behind => self.turn(),
+                None if looks > 0 => {
+                    looks -= 1;
+                    self.turn();
+                }
                 None => break,
                 Some(Ok(n)) if thing.has_pieces() => pieces += &format!("[{n}]"),
                 Some(Ok(1..)) => {}
@@ -262,6 +268,7 @@ impl Player<'_> {
         }
         let end = self.world.end(thing);
         end.unread = 0;
+        before -= end.remember() as isize;
         let lost = end.big && end.read != end.sent;
         if lost { pieces } else { format!("{} bytes{pieces}", end.counted() - before) }
     }
@@ -350,6 +357,7 @@ impl Player<'_> {
             if moved < length(&op.request, &op.buf) {
                 end.short += moved;
             }
+            end.forgot |= self.rig.forgets() && op.cancelled && result < 0 && !op.connects();
         }
     }
 
