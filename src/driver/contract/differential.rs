@@ -31,6 +31,8 @@
 //!     or write of a listener, whose readiness does not show epoll that it cannot be.
 //! 15. How much had gone of a send that was cancelled, where that is not said (`Rig::forgets`): what the
 //!     peer reads.
+//! 16. A poll for urgent data alone before Linux 6.0, which io_uring ends when bytes or connections come
+//!     (seen on 5.10.262). Nothing of ringloop's asks for that.
 //!
 //! More cases: `PROPTEST_CASES=1000 cargo test --lib differential`.
 

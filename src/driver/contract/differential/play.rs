@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::requests::{Op, Side, kind, length, request, side};
-use super::steps::{BIG, How, Step, Thing};
+use super::steps::{BIG, How, Show, Step, Thing};
 use super::world::{World, digest, info, said};
 use crate::buf::Message;
 use crate::driver::contract::{Rig, STUCK};
@@ -148,6 +148,10 @@ impl Player<'_> {
 
     /// Submits a step's request.
     fn request(&mut self, number: usize, step: Step) -> String {
+        // Rule 16.
+        if matches!(step, Step::Poll(_, Show::Pri)) && self.rig.forgets() {
+            return "never here".into();
+        }
         let (thing, request, buf) = match request(&mut self.world, step, self.totals) {
             Ok(request) => request,
             Err(why) => return why.into(),
