@@ -1,0 +1,10 @@
+//! limit_uring.
+
+use std::io;
+use std::net::TcpListener;
+
+use crate::plan::Workload;
+
+pub(super) fn serve(listener: TcpListener, workload: Workload) -> io::Result<()> {
+    todo!("limit_uring: {listener:?} {workload:?}")
+}
