@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 
 use crate::plan::{Server, Workload};
 
@@ -34,4 +35,25 @@ pub(crate) fn serve(server: Server, listener: TcpListener, workload: Workload) -
         Server::Kimojio => kimojio::serve(listener, workload.buffer()),
         Server::Smol => smol::serve(listener, workload.buffer()),
     }
+}
+
+/// Sets TCP_NODELAY on the listener: what it accepts inherits it, without a call for each connection.
+fn nodelay_by_inheritance(listener: &TcpListener) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: reads one int, which lives over the call.
+    let done = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NODELAY,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The error of a runtime that does without a fallback.
+fn no_ring(runtime: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{runtime} found no io_uring that it can use: {error}"))
 }
