@@ -84,15 +84,16 @@ impl Workload {
         Self { name, connections, size, in_flight, churn: false }
     }
 
+    /// Each is called by the bytes of a message, the connections, and the messages in flight.
     pub(crate) const ALL: [Self; 8] = [
-        Self::echo("64B x 1", 64, 1, 1),
-        Self::echo("64B x 50", 64, 50, 1),
-        Self::echo("64B x 1000", 64, 1000, 1),
-        Self::echo("1K x 50", 1 << 10, 50, 1),
-        Self::echo("16K x 50", 16 << 10, 50, 1),
-        Self::echo("64K x 8, 4 in flight", 64 << 10, 8, 4),
-        Self::echo("64B x 50, 32 in flight", 64, 50, 32),
-        Self { churn: true, ..Self::echo("connect, echo, close", 64, 50, 1) },
+        Self::echo("64Bx1", 64, 1, 1),
+        Self::echo("64Bx50", 64, 50, 1),
+        Self::echo("64Bx1000", 64, 1000, 1),
+        Self::echo("1Kx50", 1 << 10, 50, 1),
+        Self::echo("16Kx50", 16 << 10, 50, 1),
+        Self::echo("64Kx8x4", 64 << 10, 8, 4),
+        Self::echo("64Bx50x32", 64, 50, 32),
+        Self { churn: true, ..Self::echo("churn", 64, 50, 1) },
     ];
 
     /// Whether it is a stream of large messages.
@@ -111,5 +112,22 @@ impl Workload {
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|workload| workload.name == name)
+    }
+}
+
+impl fmt::Display for Workload {
+    /// In words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connections, size, in_flight, churn, .. } = *self;
+        let (size, unit) = if size < 1 << 10 { (size, "B") } else { (size >> 10, "KiB") };
+        let plural = if connections == 1 { "" } else { "s" };
+        match (churn, in_flight) {
+            (true, _) => write!(f, "connect, echo {size} {unit}, close; {connections} at a time"),
+            (_, 1) => write!(f, "{size} {unit} on {connections} connection{plural}"),
+            _ => write!(
+                f,
+                "{size} {unit} on {connections} connection{plural}, {in_flight} in flight on each"
+            ),
+        }
     }
 }
