@@ -101,8 +101,8 @@ impl Child {
         stream.read_exact(&mut [0])
     }
 
-    /// The server's own reason for `error`, where it has given one.
-    fn last_words(mut self, error: io::Error) -> io::Error {
+    /// The error with the server's own reason for it, where it has given one.
+    pub(crate) fn last_words(mut self, error: io::Error) -> io::Error {
         let since = Instant::now();
         while since.elapsed() < LAST_WORDS && matches!(self.process.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(5));
@@ -111,7 +111,10 @@ impl Child {
         let mut words = String::new();
         let _ = self.stdout.read_to_string(&mut words);
         let reason = words.lines().find_map(|line| line.strip_prefix("failed "));
-        reason.map_or(error, io::Error::other)
+        match reason {
+            Some(reason) => io::Error::other(format!("{reason} ({error})")),
+            None => error,
+        }
     }
 
     /// What it has used so far.
@@ -158,7 +161,8 @@ pub(crate) fn main(args: impl Iterator<Item = String>) -> ExitCode {
         process::exit(0)
     });
     panic::set_hook(Box::new(|panic| {
-        say_failed(&panic.payload_as_str().unwrap_or("it panicked"));
+        // Its words and its place, in one line.
+        say_failed(panic);
         process::exit(1)
     }));
     match serve(args) {

@@ -24,7 +24,7 @@ pub(crate) struct Sample {
     pub(crate) user: Option<f64>,
     /// Context switches of the server, a request.
     pub(crate) switches: f64,
-    /// The share of the server's time in which another process had its CPU.
+    /// The share of time in which another process had the CPU of the server, or of the load.
     pub(crate) disturbed: f64,
 }
 
@@ -42,7 +42,7 @@ impl Sample {
             busy: window.busy,
             user: spent.user,
             switches: spent.switches as f64 / requests,
-            disturbed: spent.waited.as_secs_f64() / took,
+            disturbed: spent.waited.max(window.own.waited).as_secs_f64() / took,
         }
     }
 }
@@ -59,6 +59,8 @@ pub(crate) struct Row {
     pub(crate) server: Server,
     /// One sample a round, or the sentence why there are none.
     pub(crate) samples: Result<Vec<Sample>, String>,
+    /// It did start, and then a byte was wrong, a connection was lost, or no answer came.
+    pub(crate) broke: bool,
 }
 
 impl Panel {
@@ -71,7 +73,7 @@ impl Panel {
 
 /// Measures all servers under `workload`.
 pub(crate) fn panel(options: &Options, cpu: usize, workload: Workload, pace: Pace) -> Panel {
-    let blank = |&server| Row { server, samples: Ok(Vec::new()) };
+    let blank = |&server| Row { server, samples: Ok(Vec::new()), broke: false };
     let mut rows: Vec<Row> = options.servers.iter().map(blank).collect();
     for round in 0..options.rounds {
         for turn in 0..rows.len() {
@@ -82,9 +84,12 @@ pub(crate) fn panel(options: &Options, cpu: usize, workload: Workload, pace: Pac
             let Ok(samples) = &mut row.samples else { continue };
             let what = format!("{}, round {}", workload.name, round + 1);
             progress(&format!("{what} of {}: {}", options.rounds, row.server));
-            match sample(options, cpu, row.server, workload, pace) {
-                Ok(sample) => samples.push(sample),
-                Err(error) => row.samples = Err(error.to_string()),
+            match Child::start(row.server, workload, cpu) {
+                Err(error) => row.samples = Err(format!("cannot run here: {error}")),
+                Ok(child) => match sample(child, options, workload, pace) {
+                    Ok(sample) => samples.push(sample),
+                    Err(error) => (row.samples, row.broke) = (Err(error.to_string()), true),
+                },
             }
         }
     }
@@ -92,19 +97,12 @@ pub(crate) fn panel(options: &Options, cpu: usize, workload: Workload, pace: Pac
     Panel { workload, rows }
 }
 
-fn sample(
-    options: &Options,
-    cpu: usize,
-    server: Server,
-    workload: Workload,
-    pace: Pace,
-) -> io::Result<Sample> {
-    let child = Child::start(server, workload, cpu)?;
+fn sample(child: Child, options: &Options, workload: Workload, pace: Pace) -> io::Result<Sample> {
     let until = Until::Time { warm_up: options.warm_up, window: options.window };
-    let (_, window) = load::run(&child, workload, pace, until)?;
-    match window {
-        Some(window) if window.requests > 0 => Ok(Sample::new(&window)),
-        _ => Err(io::Error::other("no answer came in the measured time")),
+    match load::run(&child, workload, pace, until) {
+        Ok((_, Some(window))) if window.requests > 0 => Ok(Sample::new(&window)),
+        Ok(_) => Err(io::Error::other("no answer came in the measured time")),
+        Err(error) => Err(child.last_words(error)),
     }
 }
 

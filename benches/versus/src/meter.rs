@@ -3,6 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use nix::unistd::getpid;
+
 use crate::account::{Moment, Spent};
 use crate::child::Child;
 use crate::histogram::Histogram;
@@ -31,7 +33,10 @@ pub(crate) enum Phase {
 /// What the measured window has shown.
 #[derive(Clone)]
 pub(crate) struct Window {
+    /// By the server.
     pub(crate) spent: Spent,
+    /// By the load generator.
+    pub(crate) own: Spent,
     pub(crate) requests: u64,
     pub(crate) latency: Histogram,
     /// The share of time that the load generator did not spend asking in vain: near 1 it is the
@@ -57,6 +62,7 @@ pub(crate) struct Meter<'a> {
 /// Where the measured window began.
 struct Mark {
     moment: Moment,
+    own: Moment,
     completed: u64,
     asked: Duration,
 }
@@ -121,8 +127,9 @@ impl<'a> Meter<'a> {
     }
 
     fn open(&mut self) -> io::Result<()> {
+        let own = Moment::now(getpid())?;
         let moment = self.server.moment()?;
-        self.mark = Some(Mark { moment, completed: self.completed, asked: self.asked });
+        self.mark = Some(Mark { moment, own, completed: self.completed, asked: self.asked });
         self.phase = Phase::Measured;
         Ok(())
     }
@@ -133,6 +140,7 @@ impl<'a> Meter<'a> {
         let spent = mark.moment.spent(self.server.pid())?;
         self.window = Some(Window {
             spent,
+            own: mark.own.spent(getpid())?,
             requests: self.completed - mark.completed,
             latency: std::mem::replace(&mut self.latency, Histogram::new()),
             busy: 1.0 - (self.asked - mark.asked).as_secs_f64() / spent.took.as_secs_f64(),

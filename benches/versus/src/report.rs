@@ -5,7 +5,7 @@ use crate::plan::Server;
 use crate::statistics::Spread;
 use crate::table::{Table, ratio, short, spread};
 
-/// Above this share of another process on the server's CPU, a figure deserves a word.
+/// Above this share of another process on the CPUs, a figure deserves a word.
 const DISTURBED: f64 = 0.05;
 /// Above this busy share the load generator is the bottleneck.
 const BUSY: f64 = 0.95;
@@ -31,7 +31,7 @@ pub(crate) fn panel(panel: &Panel) -> String {
             BUSY,
             "the load generator was the bottleneck (load above 95 %): judge by CPU",
         ),
-        (|sample| sample.disturbed, DISTURBED, "other processes ran on the server's CPU"),
+        (|sample| sample.disturbed, DISTURBED, "other processes ran on these CPUs meanwhile"),
     ] {
         let above = |row: &&Row| of(row, figure).is_some_and(|share| share.median > limit);
         let names: Vec<_> = panel.rows.iter().filter(above).map(|row| row.server.name()).collect();
@@ -46,7 +46,7 @@ fn costs(panel: &Panel) -> String {
     let streams = panel.workload.streams();
     let rate = if streams { "MB/s" } else { "1000/s" };
     let titles = ["server", "CPU ns", "min-max", "/limit", "/tokio", rate, "min-max"];
-    let more = ["load %", "min-max", "user %", "switches/request"];
+    let more = ["load %", "min-max", "user %", "switches"];
     let mut table = Table::new(titles.into_iter().chain(more));
     for row in &panel.rows {
         if let Err(sentence) = &row.samples {
@@ -66,7 +66,7 @@ fn costs(panel: &Panel) -> String {
         let [rate, rates] = scaled(of(row, |sample| sample.rate), unit);
         let [load, loads] = scaled(of(row, |sample| sample.busy), 100.0);
         let users = row.samples.iter().flatten().filter_map(|sample| sample.user);
-        let user = Spread::of(users).map_or("-".into(), |user| short(user.median * 100.0));
+        let user = Spread::of(users).map_or_else(|| "-".into(), |user| short(user.median * 100.0));
         let switches = of(row, |sample| sample.switches).map_or(0.0, |spread| spread.median);
         let to = |base| ratio(cpu_ratio(panel, row.server, base).map(|ratio| ratio.median));
         let (limit, tokio) = (to(Server::LimitUring), to(Server::Tokio));
