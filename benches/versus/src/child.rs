@@ -22,7 +22,6 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::socket::{Backlog, listen};
 use nix::unistd::Pid;
 
-use crate::account::Moment;
 use crate::plan::{Server, Workload};
 use crate::servers;
 
@@ -40,7 +39,14 @@ const BACKLOG: i32 = 4096;
 pub(crate) struct Child {
     process: process::Child,
     stdout: BufReader<ChildStdout>,
+    pub(crate) target: Target,
+}
+
+/// Where a server is found, and the process whose time is its time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
     pub(crate) address: SocketAddrV4,
+    pub(crate) pid: Pid,
 }
 
 impl Child {
@@ -55,7 +61,7 @@ impl Child {
 
     /// The same under strace, which writes what it has counted to `file` when the server ends.
     ///
-    /// [`moment`](Self::moment) and [`memory`](Self::memory) then tell of strace.
+    /// Its accounts then are those of strace.
     pub(crate) fn start_traced(
         server: Server,
         workload: Workload,
@@ -80,8 +86,9 @@ impl Child {
             .stderr(Stdio::null())
             .spawn()?;
         let Some(stdout) = process.stdout.take() else { unreachable!("it was asked for") };
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
-        let mut child = Self { process, stdout: BufReader::new(stdout), address };
+        let pid = Pid::from_raw(process.id() as i32);
+        let target = Target { address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), pid };
+        let mut child = Self { process, stdout: BufReader::new(stdout), target };
         match child.greet() {
             Ok(()) => Ok(child),
             Err(error) => Err(child.last_words(error)),
@@ -94,8 +101,8 @@ impl Child {
         self.stdout.read_line(&mut line)?;
         let port = line.strip_prefix("ready ").and_then(|port| port.trim_end().parse().ok());
         let no_port = || io::Error::other(line.strip_prefix("failed ").unwrap_or("no port").trim());
-        self.address.set_port(port.ok_or_else(no_port)?);
-        let mut stream = TcpStream::connect(self.address)?;
+        self.target.address.set_port(port.ok_or_else(no_port)?);
+        let mut stream = TcpStream::connect(self.target.address)?;
         stream.set_read_timeout(Some(START))?;
         stream.write_all(b"?")?;
         stream.read_exact(&mut [0])
@@ -117,11 +124,6 @@ impl Child {
         }
     }
 
-    /// What it has used so far.
-    pub(crate) fn moment(&self) -> io::Result<Moment> {
-        Moment::now(self.pid())
-    }
-
     /// Bytes of memory that it occupies, its page tables included.
     pub(crate) fn memory(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
@@ -137,10 +139,6 @@ impl Child {
     pub(crate) fn end(mut self) -> io::Result<()> {
         drop(self.process.stdin.take());
         self.process.wait().map(drop)
-    }
-
-    pub(crate) fn pid(&self) -> Pid {
-        Pid::from_raw(self.process.id() as i32)
     }
 }
 

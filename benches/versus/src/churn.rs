@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 
-use crate::child::Child;
+use crate::child::Target;
 use crate::meter::{Meter, Phase, Until, Window};
 use crate::pattern::{Pattern, Track};
 use crate::plan::Workload;
@@ -25,7 +25,7 @@ const SOURCES: u64 = 200;
 
 /// As [`load::run`](crate::load::run).
 pub(crate) fn run(
-    server: &Child,
+    server: Target,
     workload: Workload,
     until: Until,
 ) -> io::Result<(u64, Option<Window>)> {

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
+use crate::account::Moment;
 use crate::child::Child;
 use crate::meter::PATIENCE;
 use crate::pattern::{Pattern, Track};
@@ -51,9 +52,9 @@ pub(crate) fn cost(
     let streams = (0..connections).map(open).collect::<io::Result<Vec<_>>>()?;
     thread::sleep(REST);
     let after = child.memory()?;
-    let moment = child.moment()?;
+    let moment = Moment::now(child.target.pid)?;
     thread::sleep(Duration::from_secs(1));
-    let spent = moment.spent(child.pid())?;
+    let spent = moment.spent(child.target.pid)?;
     drop(streams);
     Ok(Idle {
         connections,
@@ -64,7 +65,7 @@ pub(crate) fn cost(
 
 /// A connection that has had one message echoed.
 fn echoed(child: &Child, track: Track<'_>) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(child.address)?;
+    let mut stream = TcpStream::connect(child.target.address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(track.piece(0, SIZE))?;
     let mut echo = [0; SIZE];

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::child::Child;
+use crate::child::Target;
 use crate::churn;
 use crate::meter::{Meter, PATIENCE, Phase, Until, Window};
 use crate::pattern::{Pattern, Track};
@@ -44,7 +44,7 @@ pub(crate) enum Pace {
 ///
 /// A wrong byte, a lost connection, or a long silence.
 pub(crate) fn run(
-    server: &Child,
+    server: Target,
     workload: Workload,
     pace: Pace,
     until: Until,
@@ -173,7 +173,7 @@ impl<'a> Connection<'a> {
         &mut self,
         polled: &mut PollFd<'_>,
         keep: usize,
-        meter: &mut Meter<'_>,
+        meter: &mut Meter,
         buffer: &mut [u8],
     ) -> io::Result<()> {
         let found = polled.revents().unwrap_or(PollFlags::all());
@@ -199,7 +199,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Takes in, compares and counts what has come; the time when it was done.
-    fn receive(&mut self, meter: &mut Meter<'_>, buffer: &mut [u8]) -> io::Result<Instant> {
+    fn receive(&mut self, meter: &mut Meter, buffer: &mut [u8]) -> io::Result<Instant> {
         let before = self.received;
         loop {
             let n = match self.stream.read(buffer) {
@@ -257,5 +257,125 @@ impl<'a> Connection<'a> {
                 format!("the server did not end it after its peer had: {error}"),
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+    use std::thread;
+
+    /// Runs against a server of threads that hands each piece to `answer`, which tells what to
+    /// send back; None ends the connection. `last` is sent once the peer has ended its side.
+    fn against(
+        workload: &str,
+        pace: Pace,
+        answer: fn(&mut Vec<u8>, u64) -> Option<()>,
+        last: &'static [u8],
+    ) -> Result<(u64, Option<Window>), String> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let SocketAddr::V4(address) = listener.local_addr().unwrap() else { unreachable!() };
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || {
+                    let (mut buffer, mut total) = (vec![0; BUFFER], 0);
+                    loop {
+                        let Ok(n) = stream.read(&mut buffer) else { return };
+                        if n == 0 {
+                            let _ = stream.write_all(last);
+                            return;
+                        }
+                        total += n as u64;
+                        let mut piece = buffer[..n].to_vec();
+                        if answer(&mut piece, total).is_none() || stream.write_all(&piece).is_err()
+                        {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let target = Target { address, pid: nix::unistd::getpid() };
+        let warm_up = Duration::from_millis(20);
+        let until = Until::Time { warm_up, window: Duration::from_millis(100) };
+        let mut workload = Workload::from_name(workload).unwrap();
+        workload.connections = workload.connections.min(4);
+        run(target, workload, pace, until).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_echoed_is_counted() {
+        for workload in ["64Bx1", "64Kx8x4", "64Bx50x32", "churn"] {
+            let (total, window) = against(workload, Pace::Closed, |_, _| Some(()), &[]).unwrap();
+            let window = window.unwrap();
+            assert!(window.requests > 0 && total >= window.requests, "{workload}: {total}");
+            assert!((0.0..=1.0).contains(&window.busy), "{workload}: {}", window.busy);
+        }
+    }
+
+    #[test]
+    fn a_fixed_rate_is_kept() {
+        let (_, window) = against("64Bx50", Pace::Open(1000.0), |_, _| Some(()), &[]).unwrap();
+        let window = window.unwrap();
+        let rate = window.requests as f64 / window.spent.took.as_secs_f64();
+        assert!((700.0..1300.0).contains(&rate), "{rate} a second");
+    }
+
+    #[test]
+    fn a_stalled_answer_counts_from_its_planned_time() {
+        let stall = |_: &mut Vec<u8>, total| {
+            if total == 64 * 10 {
+                thread::sleep(Duration::from_millis(60));
+            }
+            Some(())
+        };
+        let (_, window) = against("64Bx1", Pace::Open(1000.0), stall, &[]).unwrap();
+        let latency = window.unwrap().latency;
+        // Not one message waited, but all that were planned meanwhile.
+        assert!(latency.quantile(0.8) > Duration::from_millis(5), "{:?}", latency.quantile(0.8));
+    }
+
+    #[test]
+    fn a_wrong_byte_ends_the_run() {
+        let wrong = |piece: &mut Vec<u8>, total| {
+            if total > 3000 {
+                piece[0] ^= 1;
+            }
+            Some(())
+        };
+        for workload in ["64Bx50", "64Kx8x4"] {
+            let error = against(workload, Pace::Closed, wrong, &[]).err().unwrap();
+            assert!(error.contains("came back as"), "{workload}: {error}");
+        }
+        let flip = |piece: &mut Vec<u8>, _| {
+            piece[63] ^= 1;
+            Some(())
+        };
+        let error = against("churn", Pace::Closed, flip, &[]).err().unwrap();
+        assert!(error.contains("came back as"), "{error}");
+    }
+
+    #[test]
+    fn a_lost_connection_ends_the_run() {
+        for workload in ["64Bx50", "churn"] {
+            let error = against(workload, Pace::Closed, |_, _| None, &[]).err().unwrap();
+            let named = error.contains("ended it with 64 bytes missing");
+            assert!(named || error.contains("reset"), "{workload}: {error}");
+        }
+    }
+
+    #[test]
+    fn bytes_too_many_end_the_run() {
+        let error = against("64Bx1", Pace::Closed, |_, _| Some(()), b"?").err().unwrap();
+        assert!(error.contains("more bytes"), "{error}");
+        let twice = |piece: &mut Vec<u8>, _| {
+            piece.push(0);
+            Some(())
+        };
+        let error = against("churn", Pace::Closed, twice, &[]).err().unwrap();
+        assert!(error.contains("more bytes"), "{error}");
     }
 }

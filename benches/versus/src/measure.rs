@@ -99,7 +99,7 @@ pub(crate) fn panel(options: &Options, cpu: usize, workload: Workload, pace: Pac
 
 fn sample(child: Child, options: &Options, workload: Workload, pace: Pace) -> io::Result<Sample> {
     let until = Until::Time { warm_up: options.warm_up, window: options.window };
-    match load::run(&child, workload, pace, until) {
+    match load::run(child.target, workload, pace, until) {
         Ok((_, Some(window))) if window.requests > 0 => Ok(Sample::new(&window)),
         Ok(_) => Err(io::Error::other("no answer came in the measured time")),
         Err(error) => Err(child.last_words(error)),

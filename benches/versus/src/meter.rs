@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::getpid;
 
 use crate::account::{Moment, Spent};
-use crate::child::Child;
+use crate::child::Target;
 use crate::histogram::Histogram;
 
 /// The longest silence before a run has failed.
@@ -45,8 +45,8 @@ pub(crate) struct Window {
 }
 
 /// A run's counts.
-pub(crate) struct Meter<'a> {
-    server: &'a Child,
+pub(crate) struct Meter {
+    server: Target,
     until: Until,
     phase: Phase,
     begin: Instant,
@@ -67,8 +67,8 @@ struct Mark {
     asked: Duration,
 }
 
-impl<'a> Meter<'a> {
-    pub(crate) fn new(server: &'a Child, until: Until) -> Self {
+impl Meter {
+    pub(crate) fn new(server: Target, until: Until) -> Self {
         let now = Instant::now();
         Self {
             server,
@@ -128,7 +128,7 @@ impl<'a> Meter<'a> {
 
     fn open(&mut self) -> io::Result<()> {
         let own = Moment::now(getpid())?;
-        let moment = self.server.moment()?;
+        let moment = Moment::now(self.server.pid)?;
         self.mark = Some(Mark { moment, own, completed: self.completed, asked: self.asked });
         self.phase = Phase::Measured;
         Ok(())
@@ -137,7 +137,7 @@ impl<'a> Meter<'a> {
     fn close(&mut self) -> io::Result<()> {
         self.phase = Phase::Drain;
         let Some(mark) = self.mark.take() else { return Ok(()) };
-        let spent = mark.moment.spent(self.server.pid())?;
+        let spent = mark.moment.spent(self.server.pid)?;
         self.window = Some(Window {
             spent,
             own: mark.own.spent(getpid())?,

@@ -42,7 +42,7 @@ struct Counted {
 fn counted(server: Server, workload: Workload, cpu: usize, length: u64) -> io::Result<Counted> {
     let file = File(env::temp_dir().join(format!("versus-{}.strace", std::process::id())));
     let child = Child::start_traced(server, workload, cpu, &file.0)?;
-    let (requests, _) = load::run(&child, workload, Pace::Closed, Until::Requests(length))
+    let (requests, _) = load::run(child.target, workload, Pace::Closed, Until::Requests(length))
         .map_err(|error| io::Error::new(error.kind(), format!("under strace: {error}")))?;
     child.end()?;
     let table = fs::read_to_string(&file.0)?;
