@@ -17,6 +17,7 @@ const ENTRIES: u32 = 4096;
 pub(super) fn serve(listener: StdListener, buffer: usize) -> io::Result<()> {
     let mut proactor = ProactorBuilder::new();
     proactor.driver_type(DriverType::IoUring).capacity(ENTRIES);
+    // "Optimize performance for most cases", and the flag that its documentation gives with it.
     proactor.coop_taskrun(true).taskrun_flag(true);
     let runtime = Runtime::builder()
         .with_proactor(proactor)

@@ -1,6 +1,7 @@
 //! The echo server on monoio, with its io_uring driver.
 //!
 //! A task a connection, which lends its buffer to each `read` and `write_all` and gets it back.
+//! Its ring has the set-up flags that monoio gives it by itself: none.
 
 use std::io;
 use std::net::TcpListener as StdListener;

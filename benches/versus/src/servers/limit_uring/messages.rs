@@ -33,7 +33,7 @@ pub(super) fn serve(
         queue: Queue::new(submitter, sq, direct),
         pool,
         listener: listener.as_raw_fd(),
-        quiet: workload.connections == 1 || workload.churn,
+        quiet: workload.connections == 1,
         connections: Vec::new(),
         pieces: [Piece { next: NONE, start: 0, end: 0 }; BUFFERS],
         starved: VecDeque::new(),
@@ -119,7 +119,7 @@ impl Loop<'_> {
         }
         self.hurry |= !self.starved.is_empty();
         self.pool.publish();
-        let want = u32::from(!(self.hurry && !self.unasked.is_empty()));
+        let want = u32::from(!self.hurry || self.unasked.is_empty());
         self.hurry = false;
         std::mem::swap(&mut self.asked, &mut self.unasked);
         self.queue.enter(want)

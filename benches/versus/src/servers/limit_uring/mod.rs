@@ -8,7 +8,7 @@
 //! | one connection | multishot receive, direct descriptors, quiet sends | nothing waits behind a send, so its completion is work for nothing |
 //! | 50 connections | multishot receive, direct descriptors | no file reference is taken for each operation |
 //! | 1,000 connections | multishot receive, ordinary descriptors | direct ones cost here |
-//! | connect, echo, close | as with one connection | three entries and three completions a connection |
+//! | connect, echo, close | as with 50 connections | the receive that echoed also tells of the end |
 //! | streams | [`stream`]: one-shot receive behind the send, 256 KiB | small pieces and large rings walk through the cache |
 
 use std::io;
