@@ -14,10 +14,11 @@ use glommio::{LocalExecutorBuilder, Placement};
 const ENTRIES: usize = 4096;
 
 pub(super) fn serve(listener: StdListener, buffer: usize) -> io::Result<()> {
+    super::find_ring("glommio")?;
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .ring_depth(ENTRIES)
         .make()
-        .map_err(|error| super::no_ring("glommio", io::Error::other(error.to_string())))?;
+        .map_err(|error| io::Error::other(format!("glommio made no executor: {error}")))?;
     executor.run(async {
         // SAFETY: given up by its owner.
         let listener = unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) };

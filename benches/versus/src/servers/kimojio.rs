@@ -5,14 +5,12 @@
 use std::io;
 use std::net::{TcpListener, TcpStream};
 
-use io_uring::IoUring;
 use kimojio::configuration::Configuration;
 use kimojio::operations::{accept, read, spawn_task, write};
 use kimojio::{Errno, Runtime};
 
 pub(super) fn serve(listener: TcpListener, buffer: usize) -> io::Result<()> {
-    // kimojio panics where there is no io_uring.
-    IoUring::new(8).map_err(|error| super::no_ring("kimojio", error))?;
+    super::find_ring("kimojio")?;
     let mut runtime = Runtime::new(0, Configuration::new());
     let served: Option<Result<io::Result<()>, _>> = runtime.block_on(async move {
         loop {
