@@ -91,7 +91,8 @@ impl Child {
         let mut child = Self { process, stdout: BufReader::new(stdout), target };
         match child.greet() {
             Ok(()) => Ok(child),
-            Err(error) => Err(child.last_words(error)),
+            // How the greeting failed says nothing beside the server's own reason.
+            Err(error) => Err(child.last_words().map_or(error, io::Error::other)),
         }
     }
 
@@ -108,8 +109,8 @@ impl Child {
         stream.read_exact(&mut [0])
     }
 
-    /// The error with the server's own reason for it, where it has given one.
-    pub(crate) fn last_words(mut self, error: io::Error) -> io::Error {
+    /// The server's reason to end, where it has given one.
+    pub(crate) fn last_words(mut self) -> Option<String> {
         let since = Instant::now();
         while since.elapsed() < LAST_WORDS && matches!(self.process.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(5));
@@ -117,11 +118,7 @@ impl Child {
         let _ = self.process.kill();
         let mut words = String::new();
         let _ = self.stdout.read_to_string(&mut words);
-        let reason = words.lines().find_map(|line| line.strip_prefix("failed "));
-        match reason {
-            Some(reason) => io::Error::other(format!("{reason} ({error})")),
-            None => error,
-        }
+        words.lines().find_map(|line| line.strip_prefix("failed ")).map(Into::into)
     }
 
     /// Bytes of memory that it occupies, its page tables included.
@@ -159,8 +156,12 @@ pub(crate) fn main(args: impl Iterator<Item = String>) -> ExitCode {
         process::exit(0)
     });
     panic::set_hook(Box::new(|panic| {
-        // Its words and its place, in one line.
-        say_failed(panic);
+        let words = panic.payload();
+        let words = words
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| words.downcast_ref::<&str>().copied());
+        say_failed(&words.unwrap_or("it panicked"));
         process::exit(1)
     }));
     match serve(args) {

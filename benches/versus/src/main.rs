@@ -31,7 +31,7 @@ mod table;
 
 use std::env;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,16 +47,15 @@ fn main() -> ExitCode {
         return child::main(args);
     }
     match Wish::parse(args) {
-        Ok(Wish::Help) => println!("{}", args::HELP),
-        Ok(Wish::List) => list(),
-        Ok(Wish::Measure(options)) => match run(&options) {
-            Ok(true) => {}
-            Ok(false) => return fail("not every run came to its end; its row says why"),
-            Err(error) => return fail(&error.to_string()),
+        Err(sentence) => fail(&sentence),
+        Ok(wish) => match fulfil(&wish, &mut io::stdout()) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => fail("not every run came to its end; its row says why"),
+            // Who reads has had enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string()),
         },
-        Err(sentence) => return fail(&sentence),
     }
-    ExitCode::SUCCESS
 }
 
 fn fail(sentence: &str) -> ExitCode {
@@ -64,15 +63,27 @@ fn fail(sentence: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn list() {
-    println!("servers:");
-    Server::ALL.iter().for_each(|server| println!("  {server}"));
-    println!("workloads:");
-    Workload::ALL.iter().for_each(|workload| println!("  {:<10}  {workload}", workload.name));
+/// False: a run has broken off.
+fn fulfil(wish: &Wish, out: &mut dyn Write) -> io::Result<bool> {
+    match wish {
+        Wish::Help => writeln!(out, "{}", args::HELP)?,
+        Wish::List => {
+            writeln!(out, "servers:")?;
+            for server in Server::ALL {
+                writeln!(out, "  {server}")?;
+            }
+            writeln!(out, "workloads:")?;
+            for workload in Workload::ALL {
+                writeln!(out, "  {:<10}  {workload}", workload.name)?;
+            }
+        }
+        Wish::Measure(options) => return run(options, out),
+    }
+    Ok(true)
 }
 
 /// Measures, and prints each table as soon as it stands. False: a run has broken off.
-fn run(options: &Options) -> io::Result<bool> {
+fn run(options: &Options, out: &mut dyn Write) -> io::Result<bool> {
     // Before anything is measured: a file that cannot be written would be found out too late.
     let create = |path: &Option<PathBuf>| match path {
         None => Ok(None),
@@ -85,26 +96,26 @@ fn run(options: &Options) -> io::Result<bool> {
     let files = machine::raise_open_files();
     child::pin(cpus.load)?;
     let machine = machine::describe();
-    println!("{machine}; servers on CPU {}, load on CPU {}", cpus.server, cpus.load);
+    writeln!(out, "{machine}; servers on CPU {}, load on CPU {}", cpus.server, cpus.load)?;
     if cpus.shared() {
-        println!("note: one CPU for both sides: only CPU per request means anything");
+        writeln!(out, "note: one CPU for both sides: only CPU per request means anything")?;
     }
-    println!();
+    writeln!(out)?;
 
     let mut panels = Vec::new();
     for &workload in &options.workloads {
         let panel = measure::panel(options, cpus.server, workload, Pace::Closed);
-        println!("{}", report::panel(&panel));
+        writeln!(out, "{}", report::panel(&panel))?;
         panels.push(panel);
     }
     let (mut syscalls, mut idle, mut fixed_rate) = (None, Vec::new(), None);
     if !options.only_load {
-        fixed_rate = told(FixedRate::measure(options, cpus.server, &panels), FixedRate::text);
-        syscalls = told(Syscalls::count(options, cpus.server), Syscalls::text);
+        fixed_rate = told(out, FixedRate::measure(options, cpus.server, &panels), FixedRate::text)?;
+        syscalls = told(out, Syscalls::count(options, cpus.server), Syscalls::text)?;
         idle = extras::idle(options, cpus.server, files);
-        println!("{}", extras::idle_text(&idle));
+        writeln!(out, "{}", extras::idle_text(&idle))?;
     }
-    print!("{}", report::summary(&panels));
+    write!(out, "{}", report::summary(&panels))?;
 
     if let Some(mut file) = json {
         let (syscalls, fixed_rate) = (syscalls.as_ref(), fixed_rate.as_ref());
@@ -116,19 +127,24 @@ fn run(options: &Options) -> io::Result<bool> {
         let svg = svg.ok_or_else(|| io::Error::other("no chart: limit-uring has no figures"))?;
         file.write_all(svg.as_bytes())?;
     }
+    panels.extend(fixed_rate.map(|fixed_rate| fixed_rate.panel));
     Ok(!panels.iter().flat_map(|panel| &panel.rows).any(|row| row.broke))
 }
 
 /// Prints an outcome, or why there is none.
-fn told<T>(outcome: Outcome<T>, text: impl Fn(&T) -> String) -> Option<T> {
+fn told<T>(
+    out: &mut dyn Write,
+    outcome: Outcome<T>,
+    text: impl Fn(&T) -> String,
+) -> io::Result<Option<T>> {
     match outcome {
         Ok(outcome) => {
-            println!("{}", text(&outcome));
-            Some(outcome)
+            writeln!(out, "{}", text(&outcome))?;
+            Ok(Some(outcome))
         }
         Err(sentence) => {
-            println!("NOTE: {sentence}\n");
-            None
+            writeln!(out, "NOTE: {sentence}\n")?;
+            Ok(None)
         }
     }
 }

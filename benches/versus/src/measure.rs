@@ -102,7 +102,10 @@ fn sample(child: Child, options: &Options, workload: Workload, pace: Pace) -> io
     match load::run(child.target, workload, pace, until) {
         Ok((_, Some(window))) if window.requests > 0 => Ok(Sample::new(&window)),
         Ok(_) => Err(io::Error::other("no answer came in the measured time")),
-        Err(error) => Err(child.last_words(error)),
+        Err(error) => Err(match child.last_words() {
+            Some(reason) => io::Error::other(format!("{reason} ({error})")),
+            None => error,
+        }),
     }
 }
 

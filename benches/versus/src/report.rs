@@ -16,15 +16,17 @@ type Figure = fn(&Sample) -> f64;
 /// One workload in full.
 pub(crate) fn panel(panel: &Panel) -> String {
     let rounds = panel.rows.iter().filter_map(|row| Some(row.samples.as_ref().ok()?.len())).max();
-    let mut text = format!(
-        "{}: {}; medians and min-max of {} rounds\n",
-        panel.workload.name,
-        panel.workload,
-        rounds.unwrap_or(0)
-    );
-    text.push_str(&costs(panel));
+    let mut text = format!("{}: {}", panel.workload.name, panel.workload);
+    if let Some(rounds) = rounds {
+        let plural = if rounds == 1 { "" } else { "s" };
+        text.push_str(&format!("; medians and min-max of {rounds} round{plural}"));
+    }
     text.push('\n');
-    text.push_str(&latencies(panel));
+    text.push_str(&costs(panel));
+    if rounds.is_some() {
+        text.push('\n');
+        text.push_str(&latencies(panel));
+    }
     for (figure, limit, sentence) in [
         (
             (|sample| sample.busy) as Figure,
