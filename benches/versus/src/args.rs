@@ -9,7 +9,7 @@ pub(crate) const HELP: &str = "\
 usage: cargo run --release -- [options]
   Measures echo servers side by side: CPU per request, throughput, latency, syscalls, idle memory.
 
-  --quick            a few workloads in short rounds: about two minutes
+  --quick            a few workloads in short rounds: two or three minutes
   --servers LIST     only these, such as limit-uring,ringloop,tokio
   --workloads LIST   only these, such as 64Bx50,churn
   --rounds N         rounds of each workload, in which all servers take turns (3)
@@ -82,12 +82,12 @@ impl Wish {
             let chosen = |workload: &Workload| !quick || QUICK.contains(&workload.name);
             Workload::ALL.into_iter().filter(chosen).collect()
         };
-        let window = seconds.unwrap_or(if quick { 0.5 } else { 1.0 });
+        let window = seconds.unwrap_or(if quick { 0.3 } else { 1.0 });
         Ok(Self::Measure(Options {
             servers,
             workloads: workloads.unwrap_or_else(all),
             rounds,
-            warm_up: Duration::from_millis(if quick { 150 } else { 300 }),
+            warm_up: Duration::from_millis(if quick { 100 } else { 300 }),
             window: Duration::from_secs_f64(window),
             quick,
             only_load,

@@ -101,7 +101,7 @@ fn sample(child: Child, options: &Options, workload: Workload, pace: Pace) -> io
     let until = Until::Time { warm_up: options.warm_up, window: options.window };
     match load::run(child.target, workload, pace, until) {
         Ok((_, Some(window))) if window.requests > 0 => Ok(Sample::new(&window)),
-        Ok(_) => Err(io::Error::other("no answer came in the measured time")),
+        Ok(_) => Err(io::Error::other("no answer came in the measured time: is the machine busy?")),
         Err(error) => Err(match child.last_words() {
             Some(reason) => io::Error::other(format!("{reason} ({error})")),
             None => error,

@@ -3,7 +3,7 @@
 use crate::measure::{Panel, Row, Sample};
 use crate::plan::Server;
 use crate::statistics::Spread;
-use crate::table::{Table, ratio, short, spread};
+use crate::table::{Table, note, ratio, short, spread};
 
 /// Above this share of another process on the CPUs, a figure deserves a word.
 const DISTURBED: f64 = 0.05;
@@ -37,8 +37,10 @@ pub(crate) fn panel(panel: &Panel) -> String {
     ] {
         let above = |row: &&Row| of(row, figure).is_some_and(|share| share.median > limit);
         let names: Vec<_> = panel.rows.iter().filter(above).map(|row| row.server.name()).collect();
-        if !names.is_empty() {
-            text.push_str(&format!("  note: {sentence}: {}\n", names.join(", ")));
+        if names.len() == panel.rows.len() {
+            text.push_str(&note(&format!("{sentence}: all of them")));
+        } else if !names.is_empty() {
+            text.push_str(&note(&format!("{sentence}: {}", names.join(", "))));
         }
     }
     text

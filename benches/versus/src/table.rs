@@ -74,6 +74,12 @@ impl Table {
     }
 }
 
+/// A remark under a table.
+pub(crate) fn note(sentence: &str) -> String {
+    let lines = wrapped(sentence, WIDTH - 8);
+    format!("  note: {}\n", lines.join("\n        "))
+}
+
 /// Lines of at most `room` characters, broken between words where that is possible.
 fn wrapped(sentence: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
