@@ -79,10 +79,10 @@ lacks!(Send: File, Readiness, ReuniteError);
 lacks!(Sync: File, Readiness, ReuniteError);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
-// A panic's payload is Send, and need not be Sync.
+// A panic's payload need not be Sync; its error is, so that every error type can hold it.
 const _: fn() = || {
-    fn send<T: Send + 'static>() {}
-    send::<JoinError>();
+    fn any_error<T: std::error::Error + Send + Sync + 'static>() {}
+    any_error::<JoinError>();
 };
 
 // Polled by reference, without a pin: `(&mut handle).await`.

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use super::cell::Join;
@@ -110,7 +111,8 @@ pub struct JoinError(Why);
 
 enum Why {
     Cancelled,
-    Panic(Box<dyn Any + Send>),
+    /// Locked by nobody for long: it makes the error `Sync`, so that every error type takes it.
+    Panic(Mutex<Box<dyn Any + Send>>),
 }
 
 impl JoinError {
@@ -119,7 +121,7 @@ impl JoinError {
     }
 
     pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
-        Self(Why::Panic(payload))
+        Self(Why::Panic(Mutex::new(payload)))
     }
 
     /// Whether the task was cancelled, by its handle or by the end of its runtime.
@@ -139,7 +141,7 @@ impl JoinError {
     /// The error itself, where the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.0 {
-            Why::Panic(payload) => Ok(payload),
+            Why::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
             Why::Cancelled => Err(self),
         }
     }
@@ -150,6 +152,7 @@ impl fmt::Display for JoinError {
         match &self.0 {
             Why::Cancelled => f.write_str("the task was cancelled"),
             Why::Panic(payload) => {
+                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
                 let text = payload
                     .downcast_ref::<&str>()
                     .copied()
