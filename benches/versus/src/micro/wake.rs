@@ -1,0 +1,93 @@
+//! Two threads, a runtime on each, that wake each other.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::thread;
+use std::time::Instant;
+
+use atomic_waker::AtomicWaker;
+
+use super::child::Job;
+use super::clock::percentile;
+use super::runtime::Runtime;
+use crate::child::pin;
+
+/// A flag that wakes the one who waits for it.
+#[derive(Default)]
+struct Flag {
+    up: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Flag {
+    fn raise(&self) {
+        self.up.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Waits until it is up, and takes it down.
+    async fn taken(&self) {
+        poll_fn(|cx| {
+            if self.up.swap(false, Ordering::Acquire) {
+                return Poll::Ready(());
+            }
+            self.waker.register(cx.waker());
+            // It may have gone up before the waker was there.
+            if self.up.swap(false, Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+#[derive(Default)]
+struct Court {
+    there: Flag,
+    back: Flag,
+    over: AtomicBool,
+}
+
+/// How long a wake there and one back take: half of them at most, and 99 of 100; in µs.
+///
+/// # Errors
+///
+/// With one CPU there is no other thread to wake while this one runs.
+pub(super) fn there_and_back<R: Runtime>(job: &Job) -> io::Result<Vec<f64>> {
+    if job.cpus.shared() {
+        return Err(io::Error::other("it takes two CPUs"));
+    }
+    let court = Arc::new(Court::default());
+    let (peer_court, cpu) = (court.clone(), job.cpus.load);
+    let peer = thread::spawn(move || {
+        pin(cpu)?;
+        R::run_task(move |_| async move {
+            loop {
+                peer_court.there.taken().await;
+                if peer_court.over.load(Ordering::Relaxed) {
+                    return;
+                }
+                peer_court.back.raise();
+            }
+        })
+    });
+    let time = job.time;
+    let mut times = R::run_task(move |_| async move {
+        let mut times = Vec::with_capacity(1 << 20);
+        let since = Instant::now();
+        while since.elapsed() < time || times.is_empty() {
+            let start = Instant::now();
+            court.there.raise();
+            court.back.taken().await;
+            times.push(start.elapsed().as_nanos() as u64);
+        }
+        court.over.store(true, Ordering::Relaxed);
+        court.there.raise();
+        times
+    })?;
+    peer.join().map_err(|_| io::Error::other("the other thread panicked"))??;
+    let warm = times.len() / 10;
+    let times = &mut times[warm..];
+    Ok(vec![percentile(times, 50) / 1e3, percentile(times, 99) / 1e3])
+}
