@@ -1,6 +1,10 @@
 //! Two threads, a runtime on each, that wake each other.
+//!
+//! A CPU that sleeps takes its time to wake, tens of microseconds in a virtual machine, and that would
+//! be all there is to see. So each is kept awake by a thread that gives way to any other.
 
 use std::future::poll_fn;
+use std::hint::spin_loop;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +62,8 @@ pub(super) fn there_and_back<R: Runtime>(job: &Job) -> io::Result<Vec<f64>> {
     if job.cpus.shared() {
         return Err(io::Error::other("it takes two CPUs"));
     }
+    keep_awake(job.cpus.server)?;
+    keep_awake(job.cpus.load)?;
     let court = Arc::new(Court::default());
     let (peer_court, cpu) = (court.clone(), job.cpus.load);
     let peer = thread::spawn(move || {
@@ -90,4 +96,23 @@ pub(super) fn there_and_back<R: Runtime>(job: &Job) -> io::Result<Vec<f64>> {
     let warm = times.len() / 10;
     let times = &mut times[warm..];
     Ok(vec![percentile(times, 50) / 1e3, percentile(times, 99) / 1e3])
+}
+
+/// Lets a thread spin on `cpu` until the process ends; whoever else wants the CPU gets it at once.
+fn keep_awake(cpu: usize) -> io::Result<()> {
+    let spinner = thread::spawn(move || {
+        pin(cpu)?;
+        let zero = libc::sched_param { sched_priority: 0 };
+        // SAFETY: reads `zero`, which lives over the call; 0 is this thread.
+        if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const zero) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        thread::spawn(|| {
+            loop {
+                spin_loop();
+            }
+        });
+        Ok(())
+    });
+    spinner.join().map_err(|_| io::Error::other("a thread panicked"))?
 }
