@@ -51,12 +51,13 @@ enum Bench {
     TimerCreate,
     TimerReplace,
     CrossWake,
+    OneCpuWake,
     Read1,
     Read32,
 }
 
 impl Bench {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::SpawnJoin,
         Self::SpawnMany,
         Self::Yield1,
@@ -65,6 +66,7 @@ impl Bench {
         Self::TimerCreate,
         Self::TimerReplace,
         Self::CrossWake,
+        Self::OneCpuWake,
         Self::Read1,
         Self::Read32,
     ];
@@ -79,6 +81,7 @@ impl Bench {
             Self::TimerCreate => "timer-create",
             Self::TimerReplace => "timer-replace",
             Self::CrossWake => "cross-wake",
+            Self::OneCpuWake => "one-cpu-wake",
             Self::Read1 => "read-1",
             Self::Read32 => "read-32",
         }
@@ -98,7 +101,8 @@ impl Bench {
             Self::PingPong => &["ping-pong, there and back"],
             Self::TimerCreate => &["timer create + drop"],
             Self::TimerReplace => &["timer replace"],
-            Self::CrossWake => &["thread wake p50, µs", "thread wake p99, µs"],
+            Self::CrossWake => &["thread wake p50, µs", "  its p99, µs"],
+            Self::OneCpuWake => &["on one CPU p50, µs", "  its p99, µs"],
             Self::Read1 => &["4K read, 1 deep, µs", "  its CPU, µs"],
             Self::Read32 => &["4K read, 32 deep, µs", "  its CPU, µs"],
         }
@@ -115,6 +119,7 @@ impl Bench {
             Self::TimerCreate => "create up to 100,000 timers, then drop them; each",
             Self::TimerReplace => "drop one of 100,000 timers and create another",
             Self::CrossWake => "a runtime wakes one on another CPU, and is woken back",
+            Self::OneCpuWake => "the same with both threads on one CPU",
             Self::Read1 => "read 4 KiB of a cached file at a random page",
             Self::Read32 => "the same by 32 tasks",
         }
@@ -170,7 +175,13 @@ impl Executor {
     fn lacks(self, bench: Bench) -> Option<&'static str> {
         match (self, bench) {
             // Whoever wakes it from another thread touches its reference counts, unsynchronized.
-            (Self::Kimojio, Bench::CrossWake) => Some("its wakers must not leave their thread"),
+            (Self::Kimojio, Bench::CrossWake | Bench::OneCpuWake) => {
+                Some("its wakers must not leave their thread")
+            }
+            // One task starts them all. The count is 16 bits wide, and an assertion stops it.
+            (Self::Glommio, Bench::TimerCreate | Bench::TimerReplace) => {
+                Some("a task's waker is held 32,767 times at most")
+            }
             (Self::Limit, Bench::Read1 | Bench::Read32) => None,
             (Self::Limit, _) => Some(""),
             _ => None,
@@ -207,7 +218,8 @@ fn on<R: Runtime>(bench: Bench, job: &Job) -> io::Result<Vec<f64>> {
         Bench::PingPong => R::run_task(move |runtime| tasks::ping_pong(runtime, time)),
         Bench::TimerCreate => R::run_task(move |runtime| timers::create(runtime, time)),
         Bench::TimerReplace => R::run_task(move |runtime| timers::replace(runtime, time)),
-        Bench::CrossWake => return wake::there_and_back::<R>(job),
+        Bench::CrossWake => return wake::on_two_cpus::<R>(job),
+        Bench::OneCpuWake => return wake::there_and_back::<R>(time, job.cpus.server),
         Bench::Read1 => return files::reads::<R>(job, 1),
         Bench::Read32 => return files::reads::<R>(job, 32),
     };
