@@ -188,7 +188,8 @@ impl Rig {
 
     /// The bytes of a completion into the pool.
     fn lease(&self, completion: Completion) -> Lease {
-        let buffer = completion.flags.buffer().expect("a buffer");
+        let buffer = completion.flags.buffer();
+        let buffer = buffer.unwrap_or_else(|| panic!("{completion:?} names no buffer"));
         self.pool.lease(buffer, completion.result as u32).expect("a buffer that was taken")
     }
 

@@ -134,6 +134,15 @@ pub(crate) unsafe fn write_now(
     check_len(unsafe { libc::pwritev2(fd, &raw const slice, 1, at(offset), libc::RWF_NOWAIT) })
 }
 
+/// Whether the kernel can promise for this stream, which is empty, what [`read_now`] asks for.
+#[cfg(test)]
+pub(crate) fn never_has_to_wait(fd: RawFd) -> bool {
+    let mut byte = 0;
+    // SAFETY: a byte is writable for its length.
+    let read = unsafe { read_now(fd, &raw mut byte, 1, None) };
+    read.err().is_none_or(|e| e.raw_os_error() != Some(libc::EOPNOTSUPP))
+}
+
 /// How preadv2 and pwritev2 say "at the file's own position".
 fn at(offset: Option<u64>) -> libc::off_t {
     offset.map_or(-1, |offset| offset as libc::off_t)

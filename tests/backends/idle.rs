@@ -15,6 +15,10 @@ use crate::support::{cpu_time, run_on_each};
 
 const WHILE: Duration = Duration::from_millis(300);
 
+/// The share of a CPU that a spinning loop exceeds by far. What the hypervisor takes from a virtual CPU
+/// counts as ours (7 % seen); turns and syscalls tell the rest, exactly.
+const LAZY: f64 = 0.25;
+
 /// The share of one CPU that this thread used during `work`.
 async fn share(work: impl Future<Output = ()>) -> f64 {
     let (cpu, wall) = (cpu_time(), Instant::now());
@@ -28,7 +32,7 @@ fn a_program_that_only_sleeps_burns_no_cpu() {
         let before = metrics();
         let share = share(sleep(WHILE)).await;
         let after = metrics();
-        assert!(share < 0.05, "{:.1} % of a CPU", share * 100.0);
+        assert!(share < LAZY, "{:.1} % of a CPU", share * 100.0);
         let turns = after.turns - before.turns;
         assert!(turns <= 16, "{turns} turns for one sleep");
         let syscalls = after.syscalls - before.syscalls;
@@ -45,7 +49,7 @@ fn a_program_that_waits_for_the_network_burns_no_cpu() {
         let reading = spawn(async move { here.read(&mut [0; 8]).await });
         let accepting = spawn(async move { listener.accept().await.map(drop) });
         let share = share(sleep(WHILE)).await;
-        assert!(share < 0.05, "{:.1} % of a CPU", share * 100.0);
+        assert!(share < LAZY, "{:.1} % of a CPU", share * 100.0);
         there.write_all(b"now").await.unwrap();
         assert_eq!(reading.await.unwrap().unwrap(), 3);
         accepting.cancel();
@@ -71,7 +75,7 @@ fn a_runtime_that_waits_for_an_event_makes_no_turns() {
         });
         let share = share(event).await;
         let after = metrics();
-        assert!(share < 0.05, "{:.1} % of a CPU", share * 100.0);
+        assert!(share < LAZY, "{:.1} % of a CPU", share * 100.0);
         let turns = after.turns - before.turns;
         assert!(turns <= 8, "{turns} turns for one event");
         let syscalls = after.syscalls - before.syscalls;

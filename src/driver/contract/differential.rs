@@ -26,6 +26,13 @@
 //!     to wait: epoll knows that nothing is to be had and does not ask.
 //! 13. When a send without room hears that a Unix socket's way out was shut down: epoll shows nothing
 //!     of that before the peer reads or closes.
+//! 14. Where the kernel cannot be asked of a pipe or a socket without waiting (no `FMODE_NOWAIT`, as on
+//!     Linux 6.1): a read of no bytes from a pipe, which io_uring keeps until there are some, and a read
+//!     or write of a listener, whose readiness does not show epoll that it cannot be.
+//! 15. How much had gone of a send that was cancelled, where that is not said (`Rig::forgets`): what the
+//!     peer reads.
+//! 16. A poll for urgent data alone before Linux 6.0, which io_uring ends when bytes or connections come
+//!     (seen on 5.10.262). Nothing of ringloop's asks for that.
 //!
 //! More cases: `PROPTEST_CASES=1000 cargo test --lib differential`.
 

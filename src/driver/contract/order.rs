@@ -48,14 +48,14 @@ fn a_busy_socket_does_not_starve_a_quiet_one() {
         let (busy, mut busy_peer) = tcp_pair();
         let (quiet, mut quiet_peer) = tcp_pair();
         let mut heavy = rig.submit(stream(busy, 0));
-        let light = rig.submit(stream(quiet, 0));
+        let mut light = rig.submit(stream(quiet, 0));
         rig.rest();
         let writer = thread::spawn(move || {
             let bytes = [1; 1 << 16];
             // Until the other side has heard the quiet one and closes.
             while busy_peer.write_all(&bytes).is_ok() {}
         });
-        let mut behind = 0;
+        let (mut behind, mut refused) = (0, 0);
         while behind < 10_000 {
             let completion = rig.next(heavy);
             if completion.result > 0 {
@@ -69,9 +69,19 @@ fn a_busy_socket_does_not_starve_a_quiet_one() {
                 write_all(&mut quiet_peer, b"x");
             }
             behind += 1;
-            if let Some(completion) = rig.take(light) {
-                drop(rig.lease(completion));
-                break;
+            match rig.take(light) {
+                // Linux 6.1 lets the busy one take every buffer first. Then the quiet one has had its turn,
+                // and has the next before the busy one.
+                Some(completion) if completion.result == -libc::ENOBUFS => {
+                    refused += 1;
+                    assert!(refused <= 100, "the busy socket takes every buffer again and again");
+                    light = rig.submit(stream(quiet, 0));
+                }
+                Some(completion) => {
+                    assert_eq!(*rig.lease(completion), *b"x");
+                    break;
+                }
+                None => {}
             }
         }
         assert!(behind < 10_000, "the quiet socket was not heard");

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::requests::{Op, Side, kind, length, request, side};
-use super::steps::{BIG, How, Step, Thing};
+use super::steps::{BIG, How, Show, Step, Thing};
 use super::world::{World, digest, info, said};
 use crate::buf::Message;
 use crate::driver::contract::{Rig, STUCK};
@@ -13,8 +14,17 @@ use crate::driver::{Driver, Until};
 use crate::op::{Call, Completion, Request};
 use crate::sys::file;
 
+/// Whether this is a Linux before 6.0, whatever a mask says. Rule 16.
+static BEFORE_6: LazyLock<bool> = LazyLock::new(|| {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    release.split('.').next().unwrap().parse::<u32>().unwrap() < 6
+});
+
 /// How long a driver may take to do what the oracle has done at once.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How many turns may bring nothing before what was on its way counts as come.
+const LOOKS: u32 = 100;
 
 /// A driver is quiet when nothing has come for this long.
 const QUIET: Duration = Duration::from_millis(1);
@@ -148,6 +158,10 @@ impl Player<'_> {
 
     /// Submits a step's request.
     fn request(&mut self, number: usize, step: Step) -> String {
+        // Rule 16.
+        if matches!(step, Step::Poll(_, Show::Pri)) && *BEFORE_6 {
+            return "never here".into();
+        }
         let (thing, request, buf) = match request(&mut self.world, step, self.totals) {
             Ok(request) => request,
             Err(why) => return why.into(),
@@ -242,18 +256,24 @@ impl Player<'_> {
 
     /// The peer reads all that we have said is sent, and what a send in flight still sends.
     fn peer_reads(&mut self, thing: Thing) -> String {
-        let before = self.world.end(thing).counted();
+        let mut before = self.world.end(thing).counted();
         let mut pieces = String::new();
         let stuck = Instant::now() + *STUCK;
+        // Nobody says how much is on its way. Rule 15.
+        let mut looks = if self.world.end(thing).forgot { LOOKS } else { 0 };
         while Instant::now() < stuck {
             let sends = self.on(thing).any(|(_, op)| side(&op.request) == Some(Side::Write));
             let end = self.world.end(thing);
             let behind = end.sent > end.read && !thing.has_pieces() && end.ours >= 0;
             match end.read_some() {
                 None if sends || behind => self.turn(),
+                None if looks > 0 => {
+                    looks -= 1;
+                    self.turn();
+                }
                 None => break,
                 Some(Ok(n)) if thing.has_pieces() => pieces += &format!("[{n}]"),
-                Some(Ok(1..)) => {}
+                Some(Ok(1..)) => looks = if looks > 0 { LOOKS } else { 0 },
                 Some(result) => {
                     pieces += &format!(" then {}", said(result));
                     break;
@@ -262,6 +282,7 @@ impl Player<'_> {
         }
         let end = self.world.end(thing);
         end.unread = 0;
+        before -= end.remember() as isize;
         let lost = end.big && end.read != end.sent;
         if lost { pieces } else { format!("{} bytes{pieces}", end.counted() - before) }
     }
@@ -350,6 +371,7 @@ impl Player<'_> {
             if moved < length(&op.request, &op.buf) {
                 end.short += moved;
             }
+            end.forgot |= self.rig.forgets() && op.cancelled && result < 0 && !op.connects();
         }
     }
 

@@ -53,6 +53,14 @@ pub(super) fn request(
         Step::Write(Thing::Event, 0, _) | Step::Read(Thing::Dir, 0, _) => {
             return Err("never");
         }
+        // Rule 14.
+        Step::Read(thing @ Thing::PipeIn, 0, _)
+        | Step::Read(thing @ Thing::Listener, ..)
+        | Step::Write(thing @ Thing::Listener, ..)
+            if !world.end(thing).prompt =>
+        {
+            return Err("never here");
+        }
         Step::Read(thing, len, at) => {
             let (fd, ptr, offset) = (fd(world, thing), room(len), offset(thing, at));
             (Some(thing), Request::Read { fd, ptr, len, offset })

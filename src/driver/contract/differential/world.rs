@@ -10,12 +10,14 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
 use super::steps::{BIG, How, Path, Thing};
 use crate::driver::Driver;
-use crate::driver::contract::{Rig, listener, pair, pattern, tcp_pair};
+use crate::driver::contract::{Rig, STUCK, listener, pair, pattern, tcp_pair};
 use crate::op::Call;
 use crate::sys::{Bell, SockAddr, file, socket};
 
@@ -41,6 +43,8 @@ pub(super) struct End {
     pub(super) short: usize,
     /// Bytes that the peer has read.
     pub(super) read: usize,
+    /// Set by a cancelled send that did not say how much had gone. Rule 15.
+    pub(super) forgot: bool,
     /// Bytes that the peer has sent.
     came: usize,
     /// Sends since the peer has read.
@@ -53,6 +57,8 @@ pub(super) struct End {
     pub(super) waited: [Option<u8>; 2],
     /// Set by a connect that failed. Rule 7.
     pub(super) broken: bool,
+    /// Whether it is a stream that the kernel can be asked of without waiting. Rule 14.
+    pub(super) prompt: bool,
 }
 
 pub(super) struct World {
@@ -104,10 +110,13 @@ impl World {
                 sent: 0,
                 short: 0,
                 read: 0,
+                forgot: false,
                 came: 0,
                 unread: 0,
                 big: false,
                 broken: false,
+                prompt: matches!(thing, Thing::PipeIn | Thing::Listener)
+                    && file::never_has_to_wait(ours),
                 half: false,
                 waited: [None; 2],
             };
@@ -239,7 +248,19 @@ impl End {
 
     /// Whether a send that did not fit has been cancelled and the peer has not read what went.
     pub(super) fn is_choked(&self) -> bool {
-        self.big && self.sent > self.read
+        self.big && (self.sent > self.read || self.forgot)
+    }
+
+    /// Takes what the peer has read for what had gone of a send that did not say it: so much was it.
+    /// Rule 15.
+    pub(super) fn remember(&mut self) -> usize {
+        if !std::mem::take(&mut self.forgot) {
+            return 0;
+        }
+        let gone = self.read.saturating_sub(self.sent);
+        self.sent += gone;
+        self.short += gone;
+        gone
     }
 
     /// What to send next.
@@ -303,11 +324,11 @@ impl End {
         }
         let mut text = String::new();
         // A big send that was closed over or reset may have lost any part of its bytes.
-        let lossy = self.big && (self.ours < 0 || self.sent > self.read);
+        let lossy = self.big && (self.ours < 0 || self.sent > self.read || self.forgot);
         for _ in 0..10_000 {
             match self.read_some() {
                 None if self.sent > self.read && !self.thing.has_pieces() && self.ours >= 0 => {
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
                 None => break,
                 Some(Ok(n)) if self.thing.has_pieces() => text += &format!("[{n}]"),
@@ -359,15 +380,28 @@ fn left(rig: &mut Rig, fd: RawFd, thing: Thing) -> String {
     rig.driver.call(Call::SetNonblocking { fd: copy, on: true }).unwrap();
     let mut copy = File::from(file::own(copy));
     let mut text = String::new();
+    let start = Instant::now();
     for _ in 0..100 {
         let mut buf = [0; 1 << 14];
-        match copy.read(&mut buf) {
+        let mut read = copy.read(&mut buf);
+        while waits_for_its_end(thing, &read) && start.elapsed() < *STUCK {
+            thread::sleep(Duration::from_millis(1));
+            read = copy.read(&mut buf);
+        }
+        match read {
             Ok(0) if !thing.has_pieces() => return text + " end",
             Ok(n) => text += &format!("[{}]", digest(&buf[..n])),
             Err(e) => return text + &name(&e),
         }
     }
     text
+}
+
+/// Whether the end of a connection is on its way: nobody but the listener's side has closed it, just
+/// now. Where the kernel's own thread has packets to deliver, all others wait for it (seen on Linux
+/// 6.1).
+fn waits_for_its_end(thing: Thing, read: &io::Result<usize>) -> bool {
+    thing == Thing::Fresh && read.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// A line of what /proc knows of a descriptor.
