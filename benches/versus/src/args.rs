@@ -18,7 +18,9 @@ usage: cargo run --release -- [options]
   --json FILE        also write all figures to this file
   --chart FILE       also draw CPU per request to this file, as SVG
   --list             name the servers and the workloads, and end
-  --help             this";
+  --help             this
+
+  micro [options]    what executors cost by themselves instead; micro --help has its options";
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -98,7 +100,7 @@ impl Wish {
 }
 
 /// Comma-separated names; doubles are dropped.
-fn list<T: PartialEq>(
+pub(crate) fn list<T: PartialEq>(
     option: &str,
     text: &str,
     from_name: impl Fn(&str) -> Option<T>,
@@ -114,7 +116,11 @@ fn list<T: PartialEq>(
     Ok(list)
 }
 
-fn number(option: &str, text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
+pub(crate) fn number(
+    option: &str,
+    text: &str,
+    range: std::ops::RangeInclusive<f64>,
+) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number| range.contains(number));
     let (from, to) = range.into_inner();
     number.ok_or_else(|| format!("{option} needs a number from {from} to {to}, not {text:?}"))

@@ -155,6 +155,16 @@ pub(crate) fn main(args: impl Iterator<Item = String>) -> ExitCode {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         process::exit(0)
     });
+    report_panics();
+    match serve(args) {
+        Ok(()) => say_failed(&"it ended by itself"),
+        Err(error) => say_failed(&error),
+    }
+    ExitCode::FAILURE
+}
+
+/// Lets a panic end the process, with its words.
+pub(crate) fn report_panics() {
     panic::set_hook(Box::new(|panic| {
         let words = panic.payload();
         let words = words
@@ -164,15 +174,10 @@ pub(crate) fn main(args: impl Iterator<Item = String>) -> ExitCode {
         say_failed(&words.unwrap_or("it panicked"));
         process::exit(1)
     }));
-    match serve(args) {
-        Ok(()) => say_failed(&"it ended by itself"),
-        Err(error) => say_failed(&error),
-    }
-    ExitCode::FAILURE
 }
 
 /// One line, whatever the reason holds.
-fn say_failed(reason: &dyn std::fmt::Display) {
+pub(crate) fn say_failed(reason: &dyn std::fmt::Display) {
     let words = reason.to_string();
     let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let _ = writeln!(io::stdout(), "failed {line}");

@@ -20,6 +20,7 @@ mod load;
 mod machine;
 mod measure;
 mod meter;
+mod micro;
 #[path = "../../../examples/echo_bench/pattern.rs"]
 mod pattern;
 mod plan;
@@ -46,15 +47,26 @@ fn main() -> ExitCode {
     if args.next_if(|arg| arg == child::HIDDEN).is_some() {
         return child::main(args);
     }
+    if args.next_if(|arg| arg == micro::HIDDEN).is_some() {
+        return micro::child_main(args);
+    }
+    if args.next_if(|arg| arg == micro::NAME).is_some() {
+        return end(micro::run(args, &mut io::stdout()));
+    }
     match Wish::parse(args) {
         Err(sentence) => fail(&sentence),
-        Ok(wish) => match fulfil(&wish, &mut io::stdout()) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => fail("not every run came to its end; its row says why"),
-            // Who reads has had enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Err(error) => fail(&error.to_string()),
-        },
+        Ok(wish) => end(fulfil(&wish, &mut io::stdout())),
+    }
+}
+
+/// `done`, false: a run has broken off.
+fn end(done: io::Result<bool>) -> ExitCode {
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => fail("not every run came to its end; its row says why"),
+        // Who reads has had enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
     }
 }
 

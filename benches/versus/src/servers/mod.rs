@@ -54,11 +54,11 @@ fn nodelay_by_inheritance(listener: &TcpListener) -> io::Result<()> {
 }
 
 /// For runtimes that panic where there is no io_uring.
-fn find_ring(runtime: &str) -> io::Result<()> {
+pub(crate) fn find_ring(runtime: &str) -> io::Result<()> {
     io_uring::IoUring::new(8).map(drop).map_err(|error| no_ring(runtime, error))
 }
 
 /// The error of a runtime that does without a fallback.
-fn no_ring(runtime: &str, error: io::Error) -> io::Error {
+pub(crate) fn no_ring(runtime: &str, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{runtime} found no io_uring that it can use: {error}"))
 }
