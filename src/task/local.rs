@@ -39,6 +39,7 @@ impl Drop for Entered {
 }
 
 /// Wakes `address` if its home runs on this thread.
+#[inline]
 pub(super) fn wake(address: Address) -> bool {
     HERE.with_borrow(|here| match &**here {
         Some(tasks) if tasks.home_id() == address.home() && tasks.lives() => {

@@ -31,6 +31,7 @@ pub(crate) struct Tasks {
     home_id: u16,
     /// `None` once it has moved out: others may live there then.
     tenancy: RefCell<Option<Tenancy>>,
+    moved_out: Cell<bool>,
 }
 
 struct Entry {
@@ -63,6 +64,7 @@ impl Tasks {
             home: tenancy.home,
             home_id: tenancy.id,
             tenancy: RefCell::new(Some(tenancy)),
+            moved_out: Cell::new(false),
         })
     }
 
@@ -132,6 +134,7 @@ impl Tasks {
     }
 
     /// Queues `address`, if it is there and not queued.
+    #[inline]
     pub(super) fn wake(&self, address: Address) {
         if address.index() == Address::ROOT {
             if !self.root_queued.replace(true) {
@@ -192,12 +195,13 @@ impl Tasks {
 
     /// Whether its home is still its own, and not the next one's.
     pub(super) fn lives(&self) -> bool {
-        self.tenancy.borrow().is_some()
+        !self.moved_out.get()
     }
 
     /// Leaves the home to whoever needs one next: letters are refused from now on, and those that
     /// nobody will read any more are dropped.
     pub(crate) fn move_out(&self) {
+        self.moved_out.set(true);
         let tenancy = self.tenancy.take();
         drop(tenancy);
     }

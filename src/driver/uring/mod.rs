@@ -275,6 +275,40 @@ impl Uring {
         }
     }
 
+    /// Hands over, sleeps, sweeps.
+    #[inline(never)]
+    fn hand_over_and_sweep(
+        &mut self,
+        until: Until,
+        pool: &Pool,
+        done: &mut Vec<Completion>,
+    ) -> io::Result<()> {
+        pool.collect();
+        if let Some(provided) = &mut self.provided {
+            provided.publish(pool);
+        }
+        self.arm_bell();
+        let before = done.len();
+        self.pump(pool, done);
+        self.enter(if done.len() > before { Until::Now } else { until })?;
+        self.sweep(done);
+        for _ in 0..FLUSHES {
+            if !self.ring.submission().cq_overflow() {
+                break;
+            }
+            passing(self.enter_once(0, 0, None))?;
+            self.sweep(done);
+        }
+        let queue = self.ring.submission();
+        let all_in = queue.is_empty() && self.overflow.is_empty() && !queue.cq_overflow();
+        drop(queue);
+        if all_in {
+            self.quiet.answer(done);
+        }
+        self.pump(pool, done);
+        Ok(())
+    }
+
     /// Copies every CQE and publishes the head.
     fn sweep(&mut self, done: &mut Vec<Completion>) {
         let mut rings = 0;
@@ -347,35 +381,13 @@ impl Driver for Uring {
         self.push(encode::cancel(data).user_data(IGNORED));
     }
 
+    #[inline]
     fn wait(&mut self, until: Until, pool: &Pool, done: &mut Vec<Completion>) -> io::Result<()> {
         if until == Until::Now && self.is_quiet() {
             self.skipped += 1;
             return Ok(());
         }
-        pool.collect();
-        if let Some(provided) = &mut self.provided {
-            provided.publish(pool);
-        }
-        self.arm_bell();
-        let before = done.len();
-        self.pump(pool, done);
-        self.enter(if done.len() > before { Until::Now } else { until })?;
-        self.sweep(done);
-        for _ in 0..FLUSHES {
-            if !self.ring.submission().cq_overflow() {
-                break;
-            }
-            passing(self.enter_once(0, 0, None))?;
-            self.sweep(done);
-        }
-        let queue = self.ring.submission();
-        let all_in = queue.is_empty() && self.overflow.is_empty() && !queue.cq_overflow();
-        drop(queue);
-        if all_in {
-            self.quiet.answer(done);
-        }
-        self.pump(pool, done);
-        Ok(())
+        self.hand_over_and_sweep(until, pool, done)
     }
 
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
