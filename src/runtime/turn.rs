@@ -139,7 +139,7 @@ impl Core {
         let mut done = self.done.take();
         self.counters.completed(done.len());
         let mut wakes = std::mem::take(&mut self.scratch.borrow_mut().wakes);
-        for completion in done.drain(..) {
+        for &completion in &done {
             debug_assert_ne!(completion.result, -libc::EFAULT, "the kernel met freed memory");
             let settled = self.inflight.borrow_mut().settle(completion);
             match settled {
@@ -152,6 +152,7 @@ impl Core {
         }
         wake_all(&mut wakes);
         self.scratch.borrow_mut().wakes = wakes;
+        done.clear();
         self.done.replace(done);
     }
 

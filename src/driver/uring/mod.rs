@@ -186,7 +186,9 @@ impl Uring {
 
     /// Goes on with the requests that are emulated; those that wait get a poll.
     fn pump(&mut self, pool: &Pool, done: &mut Vec<Completion>) {
-        while let Some((fd, data)) = self.emulated.pump(pool, done) {
+        while !self.emulated.is_idle()
+            && let Some((fd, data)) = self.emulated.pump(pool, done)
+        {
             self.push(encode::readable(fd, false).user_data(data));
         }
     }
