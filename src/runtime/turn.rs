@@ -27,6 +27,9 @@ impl Core {
         self.counters.turn();
         self.may_be_quiet.set(deadline.is_none());
         let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
+        if ran == Ran::All && self.is_quiet() {
+            return Ok(ran);
+        }
         // User code: before the flush decides which sends may be quiet.
         self.drop_discarded();
         self.flush();
@@ -49,6 +52,18 @@ impl Core {
             self.tasks.collect_mail();
         }
         Ok(ran)
+    }
+
+    /// Whether there is nothing but tasks to poll: the rest of the turn would do nothing.
+    fn is_quiet(&self) -> bool {
+        !self.tasks.is_idle()
+            && self.dirty.borrow().is_empty()
+            && self.starved.borrow().is_empty()
+            && self.timers.borrow().is_empty()
+            && !self.spares().has_discarded()
+            && !self.tasks.home().mail().pending()
+            && !self.is_foreign()
+            && self.driver.borrow_mut().as_mut().is_some_and(Driver::is_quiet)
     }
 
     /// Waits; what comes lies in `done`.

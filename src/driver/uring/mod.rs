@@ -193,23 +193,6 @@ impl Uring {
         }
     }
 
-    /// Whether a wait that does not sleep would hand over nothing and find nothing. Buffers that came
-    /// back wait as well: a receive that finds none says so, and that is news.
-    fn is_quiet(&mut self) -> bool {
-        if !self.ring.completion().is_empty() {
-            return false;
-        }
-        let queue = self.ring.submission();
-        queue.is_empty()
-            && !queue.taskrun()
-            && !queue.cq_overflow()
-            && self.skipped < ENTER_EVERY
-            && self.bell_armed
-            && self.overflow.is_empty()
-            && self.emulated.is_idle()
-            && self.quiet.is_empty()
-    }
-
     /// Hands over the queue and sleeps as `until` says. At most one enter, unless the queue
     /// overflowed or the kernel took only a part.
     fn enter(&mut self, until: Until) -> io::Result<()> {
@@ -275,40 +258,6 @@ impl Uring {
             sec: theirs.sec.saturating_add(seconds).saturating_add(nanos / 1_000_000_000),
             nsec: nanos % 1_000_000_000,
         }
-    }
-
-    /// Hands over, sleeps, sweeps.
-    #[inline(never)]
-    fn hand_over_and_sweep(
-        &mut self,
-        until: Until,
-        pool: &Pool,
-        done: &mut Vec<Completion>,
-    ) -> io::Result<()> {
-        pool.collect();
-        if let Some(provided) = &mut self.provided {
-            provided.publish(pool);
-        }
-        self.arm_bell();
-        let before = done.len();
-        self.pump(pool, done);
-        self.enter(if done.len() > before { Until::Now } else { until })?;
-        self.sweep(done);
-        for _ in 0..FLUSHES {
-            if !self.ring.submission().cq_overflow() {
-                break;
-            }
-            passing(self.enter_once(0, 0, None))?;
-            self.sweep(done);
-        }
-        let queue = self.ring.submission();
-        let all_in = queue.is_empty() && self.overflow.is_empty() && !queue.cq_overflow();
-        drop(queue);
-        if all_in {
-            self.quiet.answer(done);
-        }
-        self.pump(pool, done);
-        Ok(())
     }
 
     /// Copies every CQE and publishes the head.
@@ -383,13 +332,48 @@ impl Driver for Uring {
         self.push(encode::cancel(data).user_data(IGNORED));
     }
 
-    #[inline]
     fn wait(&mut self, until: Until, pool: &Pool, done: &mut Vec<Completion>) -> io::Result<()> {
-        if until == Until::Now && self.is_quiet() {
-            self.skipped += 1;
-            return Ok(());
+        pool.collect();
+        if let Some(provided) = &mut self.provided {
+            provided.publish(pool);
         }
-        self.hand_over_and_sweep(until, pool, done)
+        self.arm_bell();
+        let before = done.len();
+        self.pump(pool, done);
+        self.enter(if done.len() > before { Until::Now } else { until })?;
+        self.sweep(done);
+        for _ in 0..FLUSHES {
+            if !self.ring.submission().cq_overflow() {
+                break;
+            }
+            passing(self.enter_once(0, 0, None))?;
+            self.sweep(done);
+        }
+        let queue = self.ring.submission();
+        let all_in = queue.is_empty() && self.overflow.is_empty() && !queue.cq_overflow();
+        drop(queue);
+        if all_in {
+            self.quiet.answer(done);
+        }
+        self.pump(pool, done);
+        Ok(())
+    }
+
+    /// Buffers that came back are not asked for: a receive that finds none says so, and that is news.
+    fn is_quiet(&mut self) -> bool {
+        if self.skipped >= ENTER_EVERY || !self.ring.completion().is_empty() {
+            return false;
+        }
+        let queue = self.ring.submission();
+        let quiet = queue.is_empty()
+            && !queue.taskrun()
+            && !queue.cq_overflow()
+            && self.bell_armed
+            && self.overflow.is_empty()
+            && self.emulated.is_idle()
+            && self.quiet.is_empty();
+        self.skipped += u32::from(quiet);
+        quiet
     }
 
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
