@@ -30,6 +30,7 @@ pub(super) trait Run {
     /// Drops the future now, wherever it stands.
     fn end(&self);
     fn id(&self) -> TaskId;
+    fn address(&self) -> Address;
 }
 
 /// What a handle sees of a task.
@@ -170,6 +171,10 @@ impl<F: Future> Run for TaskCell<F> {
 
     fn id(&self) -> TaskId {
         self.id
+    }
+
+    fn address(&self) -> Address {
+        self.address
     }
 }
 
