@@ -69,6 +69,7 @@ pub(super) struct TaskCell<F: Future> {
 }
 
 impl<F: Future> TaskCell<F> {
+    #[inline]
     pub(super) fn new(
         future: F,
         id: TaskId,

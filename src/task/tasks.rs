@@ -89,6 +89,9 @@ impl Tasks {
     }
 
     /// Makes a task of `future`; it is polled in the next turn.
+    ///
+    /// Inlined, so that the future is written where it stays; what needs no type stands apart.
+    #[inline]
     pub(crate) fn spawn<F>(
         &self,
         future: F,
@@ -98,29 +101,40 @@ impl Tasks {
     where
         F: Future + 'static,
     {
+        let (id, address) = self.reserve();
+        let task = TaskCell::new(future, id, address, name, spawned_at);
+        if address == self.root() {
+            task.end();
+        } else {
+            self.admit(address, task.clone());
+        }
+        JoinHandle::new(task)
+    }
+
+    /// The number of the next task, and its address: the root's where spawns are refused.
+    fn reserve(&self) -> (TaskId, Address) {
         let id = TaskId(self.next_id.get());
         self.next_id.set(id.0 + 1);
-        let generation = id.0 as u32 & Address::GENERATION_MASK;
         let key = self.slab.borrow().vacant_key();
         if self.closed.get() || key >= Address::ROOT as usize {
-            let task = TaskCell::new(future, id, self.root(), name, spawned_at);
-            task.end();
-            return JoinHandle::new(task);
+            return (id, self.root());
         }
-        let index = key as u32;
+        let (generation, index) = (id.0 as u32 & Address::GENERATION_MASK, key as u32);
         self.home().mail().make_room(index);
-        let address = Address::new(self.home_id, generation, index);
-        let task = TaskCell::new(future, id, address, name, spawned_at);
-        let inserted = self.slab.borrow_mut().insert(task.clone());
-        debug_assert_eq!(inserted, key);
+        (id, Address::new(self.home_id, generation, index))
+    }
+
+    /// Takes in the task that the address was [reserved](Self::reserve) for, and queues it.
+    fn admit(&self, address: Address, task: Rc<dyn Run>) {
+        let inserted = self.slab.borrow_mut().insert(task);
+        debug_assert_eq!(inserted, address.index() as usize);
         let mut words = self.words.borrow_mut();
-        match words.get_mut(key) {
-            Some(word) => *word = Word::queued(generation),
-            None => words.push(Word::queued(generation)),
+        let word = Word::queued(address.generation());
+        match words.get_mut(inserted) {
+            Some(vacant) => *vacant = word,
+            None => words.push(word),
         }
-        drop(words);
         self.ready.borrow_mut().push_back(address);
-        JoinHandle::new(task)
     }
 
     /// Polls what is ready now, at most `limit` tasks; newcomers wait for the next turn.
