@@ -8,8 +8,12 @@ use std::rc::Rc;
 
 use super::Block;
 use super::lease::{Header, Lease};
-use super::memory::Rack;
+use super::memory::{RECYCLES, Rack};
 use crate::sys::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+
+/// Bytes of a large block, and how many are kept for the next use: what is still in the cache.
+const LARGE: u32 = 256 << 10;
+const SPARES: usize = 4;
 
 /// The pool's handle. Cheap to clone; the memory is freed with the last lease and the last handle.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub(super) struct Shared {
     /// Heap bytes behind leases, with their headers.
     heap: Cell<u64>,
     budget: u64,
+    /// Large blocks that nobody uses, the last one used on top. All of their bytes are initialized.
+    large: RefCell<Vec<Block>>,
 }
 
 /// The memory itself, and the way home for buffers that left the thread as `Bytes`.
@@ -61,6 +67,7 @@ impl Pool {
             lent: Cell::new(0),
             heap: Cell::new(0),
             budget,
+            large: RefCell::new(Vec::new()),
         })))
     }
 
@@ -127,6 +134,12 @@ impl Pool {
     /// The lease of a heap block's bytes.
     pub(crate) fn adopt(&self, block: Block) -> Lease {
         let len = block.len() as u32;
+        self.adopt_first(block, len)
+    }
+
+    /// The lease of the first `len` bytes of a heap block.
+    fn adopt_first(&self, block: Block, len: u32) -> Lease {
+        debug_assert!(len as usize <= block.len());
         self.0.heap.set(self.0.heap.get() + heap_cost(block.capacity()));
         Lease::first(NonNull::from(Box::leak(Box::new(Header::heap(block)))), self.0.clone(), len)
     }
@@ -138,6 +151,26 @@ impl Pool {
         unsafe { block.set_filled(len.min(block.capacity())) };
         // A few bytes must not keep a large block for as long as nobody reads.
         if len < block.capacity() / 4 { self.copy(&block) } else { self.adopt(block) }
+    }
+
+    /// A large block to receive into, full of whatever it held last.
+    pub(crate) fn large(&self) -> Block {
+        self.0.large.borrow_mut().pop().unwrap_or_else(|| Block::zeroed(LARGE))
+    }
+
+    /// Takes back a large block that was not needed.
+    pub(crate) fn keep_large(&self, block: Block) {
+        self.0.keep(block);
+    }
+
+    /// The lease of the first `len` bytes of a large block.
+    pub(crate) fn lend_large(&self, block: Block, len: u32) -> Lease {
+        if len < block.capacity() / 4 {
+            let copy = self.copy(&block[..len as usize]);
+            self.0.keep(block);
+            return copy;
+        }
+        self.adopt_first(block, len)
     }
 
     /// Whether fewer than a quarter of the ring's buffers are free.
@@ -196,8 +229,19 @@ impl Shared {
         self.free.borrow_mut().push(id);
     }
 
-    pub(super) fn release_heap(&self, capacity: u32) {
-        self.heap.set(self.heap.get() - heap_cost(capacity));
+    pub(super) fn release_heap(&self, block: Block) {
+        self.heap.set(self.heap.get() - heap_cost(block.capacity()));
+        self.keep(block);
+    }
+
+    /// Keeps a large block for the next use, frees any other.
+    fn keep(&self, block: Block) {
+        let mut large = self.large.borrow_mut();
+        // A receive that filled one leaves only what it received initialized.
+        let whole = block.len() == LARGE as usize;
+        if RECYCLES && whole && large.len() < SPARES {
+            large.push(block);
+        }
     }
 
     pub(super) fn region(&self) -> &Arc<Region> {

@@ -40,7 +40,7 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Copied { block, start } => &block[*start..],
             Self::Lease(lease) => lease,
@@ -48,7 +48,7 @@ impl Piece {
         }
     }
 
-    fn advance(&mut self, n: usize) {
+    pub(super) fn advance(&mut self, n: usize) {
         match self {
             Self::Copied { start, .. } => *start += n,
             Self::Lease(lease) => lease.advance(n),

@@ -24,6 +24,11 @@ impl Socket {
     ) -> Poll<io::Result<Option<T>>> {
         ready!(poll_proceed(cx));
         let mut inbox = self.inbox.borrow_mut();
+        if inbox.traffic.is_bulk() {
+            drop(inbox);
+            self.fetch_piece();
+            inbox = self.inbox.borrow_mut();
+        }
         if !inbox.is_empty() {
             let taken = take(&mut inbox);
             if inbox.wants_more() {
@@ -60,7 +65,17 @@ impl Socket {
         if into.is_empty() {
             return Ok(0);
         }
-        let read = poll_fn(|cx| self.poll_take(cx, |inbox| inbox.read(into))).await?;
+        let read = poll_fn(|cx| {
+            if self.wants_large(into.len()) {
+                ready!(poll_proceed(cx));
+                let fetched = self.fetch_into(into);
+                if fetched > 0 {
+                    return Poll::Ready(Ok(Some(fetched)));
+                }
+            }
+            self.poll_take(cx, |inbox| inbox.read(into))
+        })
+        .await?;
         Ok(read.unwrap_or(0))
     }
 
@@ -83,6 +98,10 @@ impl Socket {
         let (core, fd) = (self.core(), self.fd.raw());
         if self.read_closed.get() {
             return Ok(());
+        }
+        if inbox.traffic.is_bulk() {
+            // What is there is read first; then a call fetches more.
+            return if inbox.is_empty() { self.watch(inbox) } else { Ok(()) };
         }
         if core.pool().over_budget() && !inbox.is_empty() {
             // Its reader has something to read; it asks again when that is gone.
@@ -115,6 +134,7 @@ impl Socket {
         let last = !completion.flags.more();
         let ending = matches!(inbox.receive, Receive::Ending(..));
         let lease = self.received(&mut inbox, completion);
+        self.note(&mut inbox, completion);
         if let (Receive::Ending(token, _), false) = (&inbox.receive, last) {
             // On a busy socket a cancel may miss a multishot (`uring-sys-notes/multishot-receive.md`).
             self.core().cancel(*token);
@@ -175,6 +195,16 @@ impl Socket {
         if let Some(errno) = failed {
             // A reset that the receive saw fails the next write.
             self.fail_outbox(errno, wakes);
+        }
+    }
+
+    /// Notes what kind of traffic it is. Bulk ends the multishot: by its total, or here.
+    fn note(&self, inbox: &mut Inbox, completion: Completion) {
+        let (core, before) = (self.core(), inbox.traffic.is_bulk());
+        let full = completion.result as u32 == core.pool().size() && completion.flags.nonempty();
+        inbox.traffic.came(full && core.limits().direct);
+        if inbox.traffic.is_bulk() && !before && !core.totals() && completion.flags.more() {
+            self.disarm(inbox);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::runtime::{Core, Fd, Role, Sink, TimerKey, Wakes};
 
 pub(super) const RECEIVE: Role = Role(0);
 pub(super) const SEND: Role = Role(1);
+pub(super) const WATCH: Role = Role(2);
 
 pub(super) struct Socket {
     pub(super) fd: Fd,
@@ -132,6 +133,8 @@ impl Sink for Socket {
     fn settle(self: Rc<Self>, role: Role, completion: Completion, wakes: &mut Wakes) {
         if role == RECEIVE {
             self.settle_receive(completion, wakes);
+        } else if role == WATCH {
+            self.settle_watch(completion, wakes);
         } else if !completion.flags.more() {
             // The kernel reads the bytes until the last one has come.
             self.settle_send(completion, wakes);

@@ -17,7 +17,7 @@ impl Socket {
     fn poll_put<T>(
         self: &Rc<Self>,
         cx: &Context<'_>,
-        put: impl FnOnce(&mut Outbox) -> T,
+        put: impl FnOnce(&mut Outbox) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         ready!(poll_proceed(cx));
         let mut outbox = self.outbox.borrow_mut();
@@ -30,7 +30,7 @@ impl Socket {
         let put = put(&mut outbox);
         self.filled(outbox, was_empty);
         spend();
-        Poll::Ready(Ok(put))
+        Poll::Ready(put)
     }
 
     /// After a push: counts the outbox and has it flushed in this turn.
@@ -51,9 +51,11 @@ impl Socket {
         while !bytes.is_empty() {
             let n = poll_fn(|cx| {
                 self.poll_put(cx, |outbox| {
-                    let n = outbox.room().min(bytes.len());
-                    outbox.push_copy(&bytes[..n], self.core().spares());
-                    n
+                    let went = self.send_now(outbox, bytes)?;
+                    let rest = &bytes[went..];
+                    let n = outbox.room().min(rest.len());
+                    outbox.push_copy(&rest[..n], self.core().spares());
+                    Ok(went + n)
                 })
             })
             .await?;
@@ -77,7 +79,7 @@ impl Socket {
                     outbox.push_copy(&slice[..n], self.core().spares());
                     taken += n;
                 }
-                taken
+                Ok(taken)
             })
         })
         .await
@@ -87,9 +89,16 @@ impl Socket {
         let mut piece = Some(piece);
         poll_fn(|cx| {
             self.poll_put(cx, |outbox| {
-                if let Some(piece) = piece.take() {
-                    outbox.push(piece, self.core().pool());
+                let Some(mut whole) = piece.take() else { return Ok(()) };
+                let went = self.send_now(outbox, whole.bytes())?;
+                whole.advance(went);
+                if whole.bytes().is_empty() {
+                    // Dropped below: the owner of foreign bytes is user code.
+                    piece = Some(whole);
+                } else {
+                    outbox.push(whole, self.core().pool());
                 }
+                Ok(())
             })
         })
         .await

@@ -1,6 +1,7 @@
 //! TCP. What the tests share: peers, bytes that say where they belong, futures polled once.
 
 mod accept;
+mod bulk;
 mod closing;
 mod connect;
 mod duplicate;
