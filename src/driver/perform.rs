@@ -166,7 +166,7 @@ impl Operation {
                 let result = retry(|| unsafe { socket::connect(fd, address, len) });
                 self.connected(result)
             }
-            // io_uring takes a half-close for asked of as well, and poll(2) must be told.
+            // As io_uring is asked.
             Request::Poll { fd, events } => match file::poll(fd, events | libc::POLLRDHUP as u32) {
                 Ok(0) => Attempt::NotReady,
                 Ok(shown) if shown & libc::POLLNVAL as u32 != 0 => Attempt::Done(-libc::EBADF),

@@ -59,7 +59,7 @@ impl Readiness {
     }
 
     /// Waits until it can be written: there is room, or an error. It also returns, room or not, once
-    /// the peer has shut down writing: the kernel tells that unasked.
+    /// the peer has shut down writing: that is asked for as well.
     ///
     /// # Errors
     ///

@@ -162,6 +162,13 @@ impl<F: Future> Run for TaskCell<F> {
     }
 }
 
+impl<F: Future> TaskCell<F> {
+    /// Whether nobody will ever poll it here: this process was forked from its runtime's.
+    fn is_foreign(&self) -> bool {
+        super::home::is_foreign(self.address.home())
+    }
+}
+
 impl<F: Future> Join<F::Output> for TaskCell<F> {
     fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<F::Output, JoinError>> {
         match self.state.get() {
@@ -174,6 +181,9 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
                 Poll::Ready(result)
             }
             State::Taken => panic!("a JoinHandle was polled after it gave its result"),
+            State::Idle | State::Busy if self.is_foreign() => {
+                Poll::Ready(Err(JoinError::cancelled()))
+            }
             State::Idle | State::Busy => {
                 let old = self.joiner.take();
                 let known = old.as_ref().is_some_and(|joiner| joiner.will_wake(cx.waker()));
@@ -194,7 +204,7 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
     }
 
     fn is_finished(&self) -> bool {
-        matches!(self.state.get(), State::Done | State::Taken)
+        matches!(self.state.get(), State::Done | State::Taken) || self.is_foreign()
     }
 
     fn id(&self) -> TaskId {

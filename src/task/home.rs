@@ -41,9 +41,6 @@ impl Home {
 impl HomeRef {
     /// Posts a letter; it comes back when the runtime has ended.
     pub(crate) fn post(self, letter: Letter) -> Result<(), Letter> {
-        if self.home.mail.is_foreign() {
-            return Err(letter);
-        }
         self.home.mail.post(self.incarnation, letter)
     }
 
@@ -57,7 +54,7 @@ impl Tenancy {
     ///
     /// # Errors
     ///
-    /// When 4096 runtimes live in this process already.
+    /// When 4096 runtimes live in this process already, or did in its parents when it was forked.
     pub(super) fn new(bell: Bell) -> std::io::Result<Self> {
         for (id, taken) in TAKEN.iter().enumerate() {
             // Acquire pairs with the Release of the last tenant's end.
@@ -72,7 +69,8 @@ impl Tenancy {
             return Ok(Self { id: id as u16, home: HomeRef { home, incarnation } });
         }
         Err(std::io::Error::other(format!(
-            "{HOMES} ringloop runtimes live in this process; end one before the next"
+            "no room for another runtime: {HOMES} ringloop runtimes live in this process, or did in \
+             those that it was forked from; end one before the next"
         )))
     }
 }
@@ -82,6 +80,11 @@ impl Drop for Tenancy {
         self.home.home.mail.close();
         TAKEN[usize::from(self.id)].store(false, Ordering::Release);
     }
+}
+
+/// Whether whoever lives or lived in home `home` did so in a process that this one was forked from.
+pub(super) fn is_foreign(home: u16) -> bool {
+    TABLE.get(usize::from(home)).and_then(OnceLock::get).is_some_and(|home| home.mail.is_foreign())
 }
 
 /// Wakes task `index` of home `home` from another thread.

@@ -46,7 +46,7 @@ impl<T> JoinHandle<T> {
         self.task.cancel();
     }
 
-    /// Whether the result is there.
+    /// Whether the result is there, or will never come (in a forked child).
     #[doc(alias = "done")]
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()

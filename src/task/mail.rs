@@ -77,7 +77,8 @@ impl Mail {
         Some(inner.incarnation)
     }
 
-    /// Closes it: letters that nobody will read any more are dropped, wakes forgotten.
+    /// Closes it: letters that nobody will read any more are dropped, wakes forgotten. In a forked child
+    /// they stay where another thread was at them: what they hold is not dropped there.
     pub(crate) fn close(&self) {
         let Some(mut inner) = self.inner.lock() else { return };
         inner.bell = None;
@@ -100,6 +101,10 @@ impl Mail {
 
     /// Wakes task `index` from another thread.
     pub(crate) fn wake(&self, index: u32) {
+        if self.is_foreign() {
+            // Its bell would ring in the parent.
+            return;
+        }
         let (segment, word, bit) = Self::place(index);
         let Some(words) = self.woken.get(segment).and_then(OnceLock::get) else { return };
         // SeqCst is not needed for the bit itself: AcqRel carries what the waker wrote to the task.
@@ -121,6 +126,9 @@ impl Mail {
     ///
     /// The letter comes back when that runtime has ended.
     pub(crate) fn post(&self, incarnation: u64, letter: Letter) -> Result<(), Letter> {
+        if self.is_foreign() {
+            return Err(letter);
+        }
         {
             let Some(mut inner) = self.inner.lock() else { return Err(letter) };
             if inner.incarnation != incarnation || inner.bell.is_none() {

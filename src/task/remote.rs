@@ -10,7 +10,8 @@ use crate::sys::sync::{Arc, Condvar, Mutex};
 /// A task of another thread's runtime: await it under any executor, or block with
 /// [`join`](Self::join).
 ///
-/// Dropping it detaches. When the runtime ends before the task, the result is `Cancelled`.
+/// Dropping it detaches. When the runtime ends before the task, the result is `Cancelled`; so it is in
+/// a forked child, where nobody will send it.
 #[must_use = "dropping it detaches the task"]
 pub struct RemoteJoinHandle<T> {
     shared: Arc<Shared<T>>,
@@ -96,7 +97,7 @@ impl<T> RemoteJoinHandle<T> {
         }
     }
 
-    /// Whether the result is there.
+    /// Whether the result is there, or will never come.
     pub fn is_finished(&self) -> bool {
         let state = self.shared.state.lock();
         self.shared.state.is_foreign() || !matches!(state.as_deref(), Some(State::Waiting(_)))

@@ -20,7 +20,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A pool of threads. Dropping it throws away the jobs that have not started and leaves the running
 /// ones alone: their threads end by themselves, and nobody waits for a stuck one. A forked child's
-/// copy has no threads, and takes no jobs.
+/// copy has no threads, and takes no jobs; what was queued may stay undropped there.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
     name: String,
@@ -30,7 +30,7 @@ pub(crate) struct Workers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct JobId(u64);
 
-/// No thread could be made for the job.
+/// No thread could be made for the job, or this is a forked child.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
@@ -157,6 +157,10 @@ impl Shared {
                     // Its drop may panic as well, and must not end a thread that is counted.
                     let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
                     dropped.unwrap_or_else(std::mem::forget);
+                }
+                if self.state.is_foreign() {
+                    // The job forked, and this is the child: the queue is the parent's.
+                    return;
                 }
                 let Some(again) = self.state.lock() else { return };
                 state = again;

@@ -1,5 +1,6 @@
 //! A fork in the middle: what was in flight goes on in the parent, and goes away in the child.
 
+use std::any::Any;
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -18,8 +19,11 @@ use crate::{Child, alone, builders, works};
 /// Something in flight, and what must come of it.
 type InFlight = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Operations of every kind, each polled once; with what makes them end.
-async fn everything_in_flight(path: std::path::PathBuf) -> (Vec<InFlight>, impl FnOnce()) {
+/// Operations of every kind, each polled once; with what makes them end, and gives what they need until
+/// then.
+async fn everything_in_flight(
+    path: std::path::PathBuf,
+) -> (Vec<InFlight>, impl FnOnce() -> Box<dyn Any>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let std_listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -75,8 +79,9 @@ async fn everything_in_flight(path: std::path::PathBuf) -> (Vec<InFlight>, impl 
                 len += n;
             }
             assert_eq!(len, 16 << 20);
-            drop((dialled, std_listener, pipe, to_reader, pipe_end));
         });
+        let kept: Box<dyn Any> = Box::new((dialled, std_listener, pipe, to_reader, pipe_end));
+        kept
     };
     (pending, events)
 }
@@ -112,12 +117,13 @@ fn a_child_drops_operations_of_every_kind_and_its_parents_all_come_to_their_end(
             })
             .end();
             let runtime = runtime.as_mut().unwrap();
-            events();
+            let kept = events();
             runtime.block_on(async {
                 for one in in_flight.take().unwrap() {
                     timeout(Duration::from_secs(20), one).await.expect("it does not hang");
                 }
             });
+            drop(kept);
             assert_eq!(std::fs::read(&path).unwrap(), [5; 150_000]);
             assert_eq!(runtime.metrics().strays, 0);
         }

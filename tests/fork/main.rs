@@ -16,9 +16,9 @@ use std::time::Duration;
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::task::yield_now;
 use ringloop::time::{Sleep, sleep};
-use ringloop::{BackendChoice, Builder, Handle, Lease, Runtime, spawn};
+use ringloop::{BackendChoice, Builder, Handle, JoinHandle, Lease, Runtime, spawn};
 
-/// A child that has not ended after this many seconds is ended by SIGALRM.
+/// A child that has not ended after this many seconds is ended by SIGALRM, on a machine of usual speed.
 const PATIENCE: u32 = 30;
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -45,8 +45,10 @@ impl Child {
         if pid > 0 {
             return Self(pid);
         }
+        let slowness =
+            std::env::var("RINGLOOP_TEST_SLOWNESS").map_or(1, |text| text.parse().unwrap());
         // SAFETY: alarm takes a number.
-        unsafe { libc::alarm(PATIENCE) };
+        unsafe { libc::alarm(PATIENCE * slowness) };
         let code = if catch_unwind(AssertUnwindSafe(body)).is_ok() { 0 } else { 1 };
         // SAFETY: nothing of the parent's is run on the way out.
         unsafe { libc::_exit(code) }
@@ -79,6 +81,7 @@ struct World {
     lease: Lease,
     sleep: Sleep,
     handle: Handle,
+    task: JoinHandle<()>,
 }
 
 fn world(runtime: &mut Runtime) -> World {
@@ -92,11 +95,11 @@ fn world(runtime: &mut Runtime) -> World {
         // In flight at the fork: a receive, an accept, a timer.
         assert!(poll_once(here.read(&mut [0; 8])).is_pending());
         assert!(poll_once(listener.accept()).is_pending());
-        drop(spawn(pending::<()>()));
+        let task = spawn(pending::<()>());
         yield_now().await;
         let mut sleep = sleep(Duration::from_millis(200));
         assert!(poll_once(&mut sleep).is_pending());
-        World { here, there, listener, lease, sleep, handle }
+        World { here, there, listener, lease, sleep, handle, task }
     })
 }
 
@@ -140,6 +143,12 @@ fn use_it(runtime: &mut Runtime, world: &mut World) {
     let error = world.handle.call_soon(|| unreachable!()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConnected);
     assert!(world.handle.spawn(|| async {}).join().unwrap_err().is_cancelled());
+    world.task.cancel();
+    assert!(world.task.is_finished());
+    let Poll::Ready(Err(error)) = poll_once(&mut world.task) else {
+        panic!("a task of the parent's")
+    };
+    assert!(error.is_cancelled());
     world.handle.stop();
     let panicked = catch_unwind(AssertUnwindSafe(|| runtime.block_on(yield_now())));
     let payload = panicked.unwrap_err();

@@ -98,7 +98,12 @@ fn cut_off(name: &str, cuts: &[Cut]) {
             assert!(ended > 0 || !at_once, "{:?} never came to its end", case.names);
             assert!(cut_off > 0 || how == How::TimedOut, "{:?} was never cut", case.names);
             if how != How::Forgotten {
-                assert_eq!(descriptors(), before, "{:?} keeps descriptors", case.names);
+                // A worker may still read /etc/hosts for a look-up that was cut off. What is kept, the
+                // watchdog ends.
+                while descriptors() > before {
+                    std::thread::yield_now();
+                }
+                assert_eq!(descriptors(), before, "{:?} closes what is not its own", case.names);
             }
             assert_eq!(runtime.metrics().strays, 0, "{:?}", case.names);
             let start = Instant::now();

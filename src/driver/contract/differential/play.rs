@@ -23,6 +23,9 @@ static BEFORE_6: LazyLock<bool> = LazyLock::new(|| {
 /// How long a driver may take to do what the oracle has done at once.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How many turns may bring nothing before what was on its way counts as come.
+const LOOKS: u32 = 100;
+
 /// A driver is quiet when nothing has come for this long.
 const QUIET: Duration = Duration::from_millis(1);
 
@@ -257,7 +260,7 @@ impl Player<'_> {
         let mut pieces = String::new();
         let stuck = Instant::now() + *STUCK;
         // Nobody says how much is on its way. Rule 15.
-        let mut looks = if self.world.end(thing).forgot { 50 } else { 0 };
+        let mut looks = if self.world.end(thing).forgot { LOOKS } else { 0 };
         while Instant::now() < stuck {
             let sends = self.on(thing).any(|(_, op)| side(&op.request) == Some(Side::Write));
             let end = self.world.end(thing);
@@ -270,7 +273,7 @@ impl Player<'_> {
                 }
                 None => break,
                 Some(Ok(n)) if thing.has_pieces() => pieces += &format!("[{n}]"),
-                Some(Ok(1..)) => {}
+                Some(Ok(1..)) => looks = if looks > 0 { LOOKS } else { 0 },
                 Some(result) => {
                     pieces += &format!(" then {}", said(result));
                     break;

@@ -13,9 +13,8 @@ use crate::{Bound, check};
 /// Two threads move in and out, the first of them twice: each has its home, and its mailbox, to
 /// itself. At most three preemptions.
 ///
-/// Breakages: the id of a vacant home is copied, not taken, or a home is given back before its mailbox
-/// is closed (somebody took its letter); `used` is read under one lock and raised under another (two
-/// threads fill one cell).
+/// Breakages: a flag of `TAKEN` is looked at and set in two steps (two threads fill one cell); a home is
+/// given back before its mailbox is closed (somebody took its letter).
 pub fn no_home_has_two_tenants() {
     check(Bound::Preemptions(3), || {
         let taken = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
@@ -41,8 +40,8 @@ pub fn no_home_has_two_tenants() {
 
 /// Three runtimes for two homes: one of them may get an error, and no home is lost by it. Exhaustive.
 ///
-/// Breakages: no limit (index out of bounds); the id of a home is not given back (all homes are
-/// taken for ever).
+/// Breakages: a home is not given back (all homes are taken for ever); its flag is relaxed (two threads
+/// fill one cell).
 pub fn a_full_table_is_an_error_and_not_for_ever() {
     check(Bound::None, || {
         let first = Tenancy::new(Bell::new()).expect("the table is empty");
