@@ -36,11 +36,14 @@ pub(super) struct Traffic {
     bulk: bool,
     /// Full pieces in a row outside of bulk, small results in a row within.
     row: u8,
+    /// Set by a fetch that found less than there was room for: nothing is left, probably. Cleared by the
+    /// word that there is something.
+    dry: bool,
 }
 
 impl Traffic {
     pub(super) const fn new() -> Self {
-        Self { bulk: false, row: 0 }
+        Self { bulk: false, row: 0, dry: false }
     }
 
     /// Whether its next bytes are to be fetched by a call.
@@ -53,13 +56,14 @@ impl Traffic {
         if !self.bulk {
             self.row = if full { self.row + 1 } else { 0 };
             if self.row == FULL {
-                *self = Self { bulk: true, row: 0 };
+                *self = Self { bulk: true, row: 0, dry: false };
             }
         }
     }
 
-    /// Notes what a call has fetched.
-    fn fetched(&mut self, len: usize) {
+    /// Notes what a call has fetched, and for how much there was room.
+    fn fetched(&mut self, len: usize, room: usize) {
+        self.dry = len < room;
         self.row = if len < LARGE { self.row + 1 } else { 0 };
         if self.row == SMALL {
             *self = Self::new();
@@ -72,6 +76,7 @@ impl Socket {
     /// nobody has read, nor may any more.
     fn may_fetch(&self, inbox: &Inbox) -> bool {
         inbox.traffic.is_bulk()
+            && !inbox.traffic.dry
             && inbox.is_empty()
             && inbox.end.is_none()
             && matches!(inbox.receive, Receive::Idle)
@@ -115,10 +120,11 @@ impl Socket {
     /// One `recv(2)`: how many bytes came, `None` for an error. An end stands in the inbox then, and
     /// where nothing has come it is watched for.
     fn fetch(self: &Rc<Self>, inbox: &mut Inbox, into: &mut [u8]) -> Option<usize> {
+        let room = into.len();
         match self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }) {
             Ok(0) => inbox.end = Some(End::Eof),
             Ok(len) => {
-                inbox.traffic.fetched(len);
+                inbox.traffic.fetched(len, room);
                 spend_for(len);
                 return Some(len);
             }
@@ -161,6 +167,7 @@ impl Socket {
         }
         let mut inbox = self.inbox.borrow_mut();
         inbox.receive = Receive::Idle;
+        inbox.traffic.dry = false;
         if let Some(reader) = inbox.reader.take() {
             wakes.push(reader);
         }
@@ -217,12 +224,12 @@ mod tests {
 
     #[test]
     fn bulk_ends_with_eight_small_results_in_a_row() {
-        let mut traffic = Traffic { bulk: true, row: 0 };
+        let mut traffic = Traffic { bulk: true, ..Traffic::new() };
         for len in [1, 1, 1, 1, 1, 1, 1, LARGE, 1, 1, 1, 1, 1, 1, 1] {
-            traffic.fetched(len);
+            traffic.fetched(len, len);
             assert!(traffic.is_bulk());
         }
-        traffic.fetched(LARGE - 1);
+        traffic.fetched(LARGE - 1, LARGE);
         assert!(!traffic.is_bulk());
     }
 }
