@@ -130,14 +130,12 @@ impl Socket {
             }
             // A failure to watch is told by whoever waits next.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(self.watch(inbox)),
-            Err(error) => match error.raw_os_error() {
-                Some(errno) => {
-                    inbox.end = Some(End::Error(errno));
-                    return None;
-                }
-                // The runtime has ended, which whoever waits next is told.
-                None => {}
-            },
+            // Without an errno the runtime has ended, which whoever waits next is told.
+            Err(error) => {
+                let errno = error.raw_os_error()?;
+                inbox.end = Some(End::Error(errno));
+                return None;
+            }
         }
         Some(0)
     }
