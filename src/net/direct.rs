@@ -132,8 +132,7 @@ impl Socket {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(self.watch(inbox)),
             // Without an errno the runtime has ended, which whoever waits next is told.
             Err(error) => {
-                let errno = error.raw_os_error()?;
-                inbox.end = Some(End::Error(errno));
+                inbox.end = Some(End::Error(error.raw_os_error()?));
                 return None;
             }
         }
