@@ -53,7 +53,7 @@ fn a_dropped_read_loses_no_byte() {
 
 #[test]
 fn a_thousand_dropped_reads_lose_and_repeat_no_byte() {
-    const LEN: usize = 24_000_000;
+    const LEN: usize = 60_000_000;
     run_on_each(|| async {
         let (mut ours, mut theirs) = with_std().await;
         let peer = std::thread::spawn(move || {
