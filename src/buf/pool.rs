@@ -7,13 +7,10 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use super::Block;
+use super::large::Large;
 use super::lease::{Header, Lease};
-use super::memory::{RECYCLES, Rack};
+use super::memory::Rack;
 use crate::sys::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
-
-/// Bytes of a large block, and how many are kept for the next use: what is still in the cache.
-const LARGE: u32 = 256 << 10;
-const SPARES: usize = 4;
 
 /// The pool's handle. Cheap to clone; the memory is freed with the last lease and the last handle.
 #[derive(Clone)]
@@ -33,8 +30,7 @@ pub(super) struct Shared {
     /// Heap bytes behind leases, with their headers.
     heap: Cell<u64>,
     budget: u64,
-    /// Large blocks that nobody uses, the last one used on top. All of their bytes are initialized.
-    large: RefCell<Vec<Block>>,
+    large: Large,
 }
 
 /// The memory itself, and the way home for buffers that left the thread as `Bytes`.
@@ -67,7 +63,7 @@ impl Pool {
             lent: Cell::new(0),
             heap: Cell::new(0),
             budget,
-            large: RefCell::new(Vec::new()),
+            large: Large::new(),
         })))
     }
 
@@ -155,19 +151,23 @@ impl Pool {
 
     /// A large block to receive into, full of whatever it held last.
     pub(crate) fn large(&self) -> Block {
-        self.0.large.borrow_mut().pop().unwrap_or_else(|| Block::zeroed(LARGE))
+        self.0.large.take()
     }
 
     /// Takes back a large block that was not needed.
     pub(crate) fn keep_large(&self, block: Block) {
-        self.0.keep(block);
+        self.0.large.keep(block);
     }
 
-    /// The lease of the first `len` bytes of a large block.
+    /// The lease of the first `len` bytes of a block that is initialized as a whole.
+    ///
+    /// They are copied where they would keep more than four times their memory, and where half of the
+    /// budget is used, more than twice.
     pub(crate) fn lend_large(&self, block: Block, len: u32) -> Lease {
-        if len < block.capacity() / 4 {
+        let least = if self.used() > self.0.budget / 2 { 2 } else { 4 };
+        if len < block.capacity() / least {
             let copy = self.copy(&block[..len as usize]);
-            self.0.keep(block);
+            self.keep_large(block);
             return copy;
         }
         self.adopt_first(block, len)
@@ -231,17 +231,7 @@ impl Shared {
 
     pub(super) fn release_heap(&self, block: Block) {
         self.heap.set(self.heap.get() - heap_cost(block.capacity()));
-        self.keep(block);
-    }
-
-    /// Keeps a large block for the next use, frees any other.
-    fn keep(&self, block: Block) {
-        let mut large = self.large.borrow_mut();
-        // A receive that filled one leaves only what it received initialized.
-        let whole = block.len() == LARGE as usize;
-        if RECYCLES && whole && large.len() < SPARES {
-            large.push(block);
-        }
+        self.large.keep(block);
     }
 
     pub(super) fn region(&self) -> &Arc<Region> {
@@ -335,6 +325,28 @@ mod tests {
         assert_eq!((pool.available(), pool.used()), (7, 16384));
         drop(pool);
         assert!(late.iter().all(|&b| b == 6), "the memory outlives the pool");
+    }
+
+    // Seen to fail when half a budget makes no difference.
+    #[test]
+    fn a_large_block_is_lent_for_what_is_worth_it_and_sooner_while_memory_is_plenty() {
+        let pool = Pool::new(2, 256, 1 << 20).unwrap();
+        let lend = |len| {
+            let before = pool.used();
+            let lease = pool.lend_large(pool.large(), len);
+            assert_eq!(lease.len(), len as usize);
+            (pool.used() - before >= 256 << 10, lease)
+        };
+        let (small, _) = lend(65_535);
+        let (fair, one) = lend(65_536);
+        let (whole, other) = lend(256 << 10);
+        assert!(!small && fair && whole);
+        // Half of the budget stands behind leases now.
+        let (fair, _) = lend(65_536);
+        let (half, third) = lend(128 << 10);
+        assert!(!fair && half);
+        drop((one, other, third));
+        assert_eq!(pool.used(), 0);
     }
 
     #[test]
