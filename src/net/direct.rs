@@ -10,18 +10,24 @@
 //! in flight here: a call has ended when the poll returns, and what waits is only a poll for readiness.
 //! A dropped read leaves the bytes where they are, in the kernel.
 
+use std::cell::RefMut;
 use std::io;
 use std::rc::Rc;
 
 use super::inbox::{End, Inbox, Receive};
 use super::outbox::Outbox;
+use super::receive::HEAP_PIECE;
 use super::socket::{Socket, WATCH};
+use crate::buf::Block;
 use crate::op::{Call, Completion, Request};
 use crate::runtime::{Waiting, Wakes};
 use crate::task::spend;
 
 /// From here on a slice is worth a call of its own.
 pub(super) const LARGE: usize = 16 * 1024;
+
+/// Bytes of one call, at most: others wait meanwhile.
+pub(super) const MOST: usize = 1 << 20;
 
 /// Full pieces in a row, with more behind them, that begin bulk. A single one misleads where messages
 /// are as long as a buffer.
@@ -51,6 +57,11 @@ impl Traffic {
         self.bulk
     }
 
+    /// Whether a call would find bytes, as far as is known.
+    pub(super) fn flows(&self) -> bool {
+        self.bulk && !self.dry
+    }
+
     /// Notes a piece that came by itself: whether it was full, with more behind.
     pub(super) fn came(&mut self, full: bool) {
         if !self.bulk {
@@ -72,15 +83,15 @@ impl Traffic {
 }
 
 impl Socket {
-    /// Whether the next bytes are to be had by a call: it is bulk, and nothing came by itself that
-    /// nobody has read, nor may any more.
+    /// Whether the next bytes are to be had by a call: it is bulk, nothing came by itself that nobody
+    /// has read, nor may any more, and a reader might wait for them as well.
     fn may_fetch(&self, inbox: &Inbox) -> bool {
-        inbox.traffic.is_bulk()
-            && !inbox.traffic.dry
+        inbox.traffic.flows()
             && inbox.is_empty()
             && inbox.end.is_none()
             && matches!(inbox.receive, Receive::Idle)
             && !self.read_closed.get()
+            && self.core().may_wait().is_ok()
     }
 
     /// Whether a call may fetch into a slice of `len` bytes.
@@ -95,56 +106,54 @@ impl Socket {
             return 0;
         }
         let fetched = self.fetch(&mut inbox, into);
-        drop(inbox);
-        self.tell_failure(fetched.is_none());
-        fetched.unwrap_or(0)
+        self.fetched(inbox);
+        fetched
     }
 
-    /// Fetches into the inbox what there is.
+    /// Fetches into the inbox what there is: into little memory where much stands behind what was
+    /// received before.
     pub(super) fn fetch_piece(self: &Rc<Self>) {
         let mut inbox = self.inbox.borrow_mut();
         if !self.may_fetch(&inbox) {
             return;
         }
         let pool = self.core().pool();
-        let mut block = pool.large();
-        let fetched = self.fetch(&mut inbox, &mut block);
-        match fetched {
-            Some(len @ 1..) => inbox.push(pool.lend_large(block, len as u32)),
-            _ => pool.keep_large(block),
+        let scarce = pool.over_budget();
+        let mut block = if scarce { Block::zeroed(HEAP_PIECE) } else { pool.large() };
+        match self.fetch(&mut inbox, &mut block) {
+            0 => pool.keep_large(block),
+            len => inbox.push(pool.lend_large(block, len as u32)),
         }
-        drop(inbox);
-        self.tell_failure(fetched.is_none());
+        self.fetched(inbox);
     }
 
-    /// One `recv(2)`: how many bytes came, `None` for an error. An end stands in the inbox then, and
-    /// where nothing has come it is watched for.
-    fn fetch(self: &Rc<Self>, inbox: &mut Inbox, into: &mut [u8]) -> Option<usize> {
-        let room = into.len();
+    /// One `recv(2)`: how many bytes came. An end stands in the inbox then, and where nothing has come
+    /// it is watched for.
+    fn fetch(self: &Rc<Self>, inbox: &mut Inbox, into: &mut [u8]) -> usize {
+        let room = into.len().min(MOST);
+        let into = &mut into[..room];
         match self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }) {
-            Ok(0) => inbox.end = Some(End::Eof),
+            Ok(0) => inbox.end = Some(self.end()),
             Ok(len) => {
                 inbox.traffic.fetched(len, room);
                 spend_for(len);
-                return Some(len);
+                return len;
             }
             // A failure to watch is told by whoever waits next.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(self.watch(inbox)),
             // Without an errno the runtime has ended, which whoever waits next is told.
-            Err(error) => {
-                inbox.end = Some(End::Error(error.raw_os_error()?));
-                return None;
-            }
+            Err(error) => inbox.end = error.raw_os_error().map(End::Error),
         }
-        Some(0)
+        0
     }
 
-    /// A reset that a receive saw fails the next write.
-    fn tell_failure(&self, failed: bool) {
-        let end = self.inbox.borrow().end;
-        if let (true, Some(End::Error(errno))) = (failed, end) {
+    /// After a fetch, which may have found an error.
+    fn fetched(&self, inbox: RefMut<'_, Inbox>) {
+        let failed = matches!(inbox.end, Some(End::Error(_)));
+        drop(inbox);
+        if failed {
             let mut wakes = Wakes::new();
-            self.fail_outbox(errno, &mut wakes);
+            self.tell_failure(&mut wakes);
             wakes.drain(..).for_each(crate::task::wake);
         }
     }
@@ -165,12 +174,20 @@ impl Socket {
         let mut inbox = self.inbox.borrow_mut();
         inbox.receive = Receive::Idle;
         inbox.traffic.dry = false;
+        match completion.errno() {
+            ..=0 | libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
+            errno => {
+                inbox.end.get_or_insert(End::Error(errno));
+            }
+        }
         if let Some(reader) = inbox.reader.take() {
             wakes.push(reader);
         }
+        drop(inbox);
+        self.tell_failure(wakes);
     }
 
-    /// Sends at once what is large and has nothing before it: how much went.
+    /// Sends at once what is large and has nothing before it: how much went, [`MOST`] at most.
     ///
     /// # Errors
     ///
@@ -180,6 +197,7 @@ impl Socket {
         if bytes.len() < LARGE || !outbox.is_empty() || !core.limits().direct {
             return Ok(0);
         }
+        let bytes = &bytes[..bytes.len().min(MOST)];
         match core.call_directly(Call::SendNow { fd: self.fd.raw(), bytes }) {
             Ok(len) => {
                 spend_for(len);
@@ -189,6 +207,7 @@ impl Socket {
                 // The outbox waits for room, for memory, or for the word of the runtime's end.
                 Some(libc::EAGAIN | libc::ENOMEM | libc::ENOBUFS) | None => Ok(0),
                 Some(errno) => {
+                    self.note_loss(errno);
                     outbox.fail(errno, core.spares());
                     Err(error)
                 }
@@ -199,7 +218,7 @@ impl Socket {
 
 /// A large result counts as so many small ones: others wait meanwhile.
 fn spend_for(len: usize) {
-    (0..len / LARGE).for_each(|_| spend());
+    (0..(len / LARGE).max(1)).for_each(|_| spend());
 }
 
 #[cfg(test)]

@@ -55,6 +55,15 @@ impl Piece {
             Self::Bytes(bytes) => drop(bytes.split_to(n)),
         }
     }
+
+    /// Lets go of it. The owner of foreign bytes is user code, which runs later.
+    pub(super) fn discard(self, spares: &Spares) {
+        match self {
+            Self::Copied { block, .. } => spares.keep_block(block),
+            Self::Bytes(bytes) => spares.discard(bytes),
+            Self::Lease(_) => {}
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -222,10 +231,8 @@ impl Outbox {
                 return;
             }
             n -= len;
-            match self.pieces.pop() {
-                Some(Piece::Copied { block, .. }) => spares.keep_block(block),
-                Some(Piece::Bytes(bytes)) => spares.discard(bytes),
-                Some(Piece::Lease(_)) | None => {}
+            if let Some(piece) = self.pieces.pop() {
+                piece.discard(spares);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use super::direct::Traffic;
 use super::inbox::{End, Inbox, Receive, TOTAL};
 use super::socket::{RECEIVE, Socket};
 use crate::buf::{Block, Lease};
@@ -13,7 +14,7 @@ use crate::runtime::{Waiting, Wakes};
 use crate::task::{discard, poll_proceed, spend};
 
 /// A receive into the heap, where the ring has no buffer to give.
-const HEAP_PIECE: u32 = 4096;
+pub(super) const HEAP_PIECE: u32 = 4096;
 
 impl Socket {
     /// Waits for bytes or the end, then lets `take` have them. `Ok(None)` is the end.
@@ -31,7 +32,8 @@ impl Socket {
         }
         if !inbox.is_empty() {
             let taken = take(&mut inbox);
-            if inbox.wants_more() {
+            // Where bytes flow the next read finds them by itself.
+            if inbox.wants_more() && !inbox.traffic.flows() {
                 // A failure to ask for more is the next read's to report.
                 let _ = self.arm(&mut inbox);
             }
@@ -88,7 +90,12 @@ impl Socket {
         if into.is_empty() {
             return Ok(0);
         }
-        let peeked = poll_fn(|cx| self.poll_take(cx, |inbox| inbox.peek(into))).await?;
+        let peeked = poll_fn(|cx| {
+            // What a call would fetch is fetched when the inbox is empty; what is peeked at must grow.
+            self.inbox.borrow_mut().traffic = Traffic::new();
+            self.poll_take(cx, |inbox| inbox.peek(into))
+        })
+        .await?;
         Ok(peeked.unwrap_or(0))
     }
 
@@ -134,16 +141,16 @@ impl Socket {
         let last = !completion.flags.more();
         let ending = matches!(inbox.receive, Receive::Ending(..));
         let lease = self.received(&mut inbox, completion);
-        self.note(&mut inbox, completion);
         if let (Receive::Ending(token, _), false) = (&inbox.receive, last) {
             // On a busy socket a cancel may miss a multishot (`uring-sys-notes/multishot-receive.md`).
             self.core().cancel(*token);
         }
+        self.note(&mut inbox, completion);
         let mut starved = false;
         if last {
             inbox.receive = Receive::Idle;
             match completion.result {
-                0 => inbox.end = Some(End::Eof),
+                0 => inbox.end = Some(self.end()),
                 1.. => {}
                 _ => match completion.errno() {
                     libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
@@ -184,16 +191,23 @@ impl Socket {
         if news && let Some(reader) = inbox.reader.take() {
             wakes.push(reader);
         }
-        let failed = match inbox.end {
-            Some(End::Error(errno)) => Some(errno),
-            _ => None,
-        };
         drop(inbox);
         if starved {
             self.core().mark_starved(self.clone());
         }
-        if let Some(errno) = failed {
-            // A reset that the receive saw fails the next write.
+        self.tell_failure(wakes);
+    }
+
+    /// How a receive of no bytes ended the stream. Of a lost connection the kernel tells once, and where
+    /// a send was told it is no clean end.
+    pub(super) fn end(&self) -> End {
+        self.lost.get().map_or(End::Eof, End::Error)
+    }
+
+    /// A reset that a receive saw fails the next write.
+    pub(super) fn tell_failure(&self, wakes: &mut Wakes) {
+        let end = self.inbox.borrow().end;
+        if let Some(End::Error(errno)) = end {
             self.fail_outbox(errno, wakes);
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Socket {
     pub(super) after_flush: Cell<AfterFlush>,
     /// Set while a dropped writer's bytes are on their way: the bound of their time.
     pub(super) lingering: Cell<Option<TimerKey>>,
+    /// Set by a send that was told, by this errno, that the connection is lost.
+    pub(super) lost: Cell<Option<i32>>,
     /// Set while `SO_LINGER` would let `close(2)` wait, and with it the loop.
     pub(super) close_waits: Cell<bool>,
 }
@@ -47,6 +49,7 @@ impl Socket {
             read_closed: Cell::new(false),
             after_flush: Cell::new(AfterFlush::Nothing),
             lingering: Cell::new(None),
+            lost: Cell::new(None),
             close_waits: Cell::new(false),
         })
     }

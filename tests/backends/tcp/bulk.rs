@@ -162,7 +162,7 @@ fn reads_that_are_dropped_or_forgotten_amid_bulk_lose_no_byte() {
 }
 
 /// A stream that is amid bulk: what it has read.
-async fn amid_bulk(ours: &mut TcpStream, theirs: &std::net::TcpStream) -> usize {
+pub(crate) async fn amid_bulk(ours: &mut TcpStream, theirs: &std::net::TcpStream) -> usize {
     let peer = send_pattern(theirs.try_clone().unwrap(), 4 << 20);
     let (mut position, mut buf) = (0, vec![0; 64 << 10]);
     while position < 4 << 20 {

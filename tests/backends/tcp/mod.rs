@@ -1,9 +1,10 @@
 //! TCP. What the tests share: peers, bytes that say where they belong, futures polled once.
 
 mod accept;
-mod bulk;
+pub(crate) mod bulk;
 mod closing;
 mod connect;
+mod direct;
 mod duplicate;
 mod emfile;
 mod end;
