@@ -11,6 +11,25 @@ use crate::support::{build, on_each_backend, run_on_each};
 
 const LEN: usize = 24 << 20;
 
+/// As [`send_pattern`], and from the start the kernel has all that it takes: there is more behind every
+/// piece, however slow the peer.
+pub(crate) fn send_bulk(
+    mut stream: std::net::TcpStream,
+    len: usize,
+) -> std::thread::JoinHandle<()> {
+    stream.set_nonblocking(true).unwrap();
+    let mut position = 0;
+    while position < len {
+        match stream.write(pattern(position, (len - position).min(64 << 10))) {
+            Ok(n) => position += n,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    stream.set_nonblocking(false).unwrap();
+    send_pattern_from(stream, position, len)
+}
+
 /// Reads `stream` by the call that `way` names, in turn, and checks each byte; how many there were.
 async fn read_by(stream: &mut TcpStream, way: impl Fn(usize) -> usize) -> usize {
     let (mut position, mut buf) = (0, vec![0; 300_000]);
@@ -50,7 +69,7 @@ fn bulk_is_read_in_order_by_every_kind_of_read_and_the_kinds_may_change() {
         for (number, way) in ways.into_iter().enumerate() {
             let len = if number == 0 { LEN / 8 } else { LEN };
             let (mut ours, theirs) = with_std().await;
-            let peer = send_pattern(theirs, len);
+            let peer = send_bulk(theirs, len);
             assert_eq!(read_by(&mut ours, way).await, len);
             join(peer).await;
         }
@@ -65,7 +84,7 @@ fn bulk_goes_by_calls_of_its_own_and_without_the_option_by_none() {
             let mut runtime = build(builder.clone().direct(direct));
             let calls = runtime.block_on(async {
                 let (mut ours, theirs) = with_std().await;
-                let peer = send_pattern(theirs, LEN);
+                let peer = send_bulk(theirs, LEN);
                 assert_eq!(read_by(&mut ours, |_| 64 << 10).await, LEN);
                 join(peer).await;
                 let fetched = metrics().direct_calls;
@@ -74,6 +93,8 @@ fn bulk_goes_by_calls_of_its_own_and_without_the_option_by_none() {
                 let mut position = 0;
                 while position < LEN {
                     ours.write_all(pattern(position, 100_000)).await.unwrap();
+                    // What did not go at once is gone: the next goes by a call again.
+                    ours.flush().await.unwrap();
                     position += 100_000;
                 }
                 drop(ours);
@@ -91,7 +112,7 @@ fn bulk_goes_by_calls_of_its_own_and_without_the_option_by_none() {
 fn small_messages_after_bulk_come_by_themselves_again() {
     run_on_each(|| async {
         let (mut ours, mut theirs) = with_std().await;
-        let peer = send_pattern(theirs.try_clone().unwrap(), LEN);
+        let peer = send_bulk(theirs.try_clone().unwrap(), LEN);
         let (mut position, mut buf) = (0, vec![0; 64 << 10]);
         while position < LEN {
             let n = ours.read(&mut buf).await.unwrap();
@@ -163,14 +184,15 @@ fn reads_that_are_dropped_or_forgotten_amid_bulk_lose_no_byte() {
 
 /// A stream that is amid bulk: what it has read.
 pub(crate) async fn amid_bulk(ours: &mut TcpStream, theirs: &std::net::TcpStream) -> usize {
-    let peer = send_pattern(theirs.try_clone().unwrap(), 4 << 20);
-    let (mut position, mut buf) = (0, vec![0; 64 << 10]);
+    let peer = send_bulk(theirs.try_clone().unwrap(), 4 << 20);
+    let (mut position, mut buf, before) = (0, vec![0; 64 << 10], metrics().direct_calls);
     while position < 4 << 20 {
         let n = ours.read(&mut buf).await.unwrap();
         position = check(&buf[..n], position);
     }
     join(peer).await;
     assert!(poll_once(&mut Box::pin(ours.read(&mut buf))).await.is_pending());
+    assert!(metrics().direct_calls > before, "it is not bulk");
     position
 }
 
@@ -241,7 +263,7 @@ fn bulk_readers_give_each_other_their_turns() {
         let mut readers = Vec::new();
         for _ in 0..4 {
             let (mut ours, theirs) = with_std().await;
-            peers.push(send_pattern(theirs, LEN));
+            peers.push(send_bulk(theirs, LEN));
             readers.push(ringloop::spawn(async move {
                 let (mut position, mut buf, mut most) = (0, vec![0; 64 << 10], 0);
                 let mut turn = (metrics().turns, 0);
