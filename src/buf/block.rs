@@ -32,6 +32,15 @@ impl Block {
         Self { start, capacity, filled: 0 }
     }
 
+    /// A block full of zeroes.
+    pub(crate) fn zeroed(capacity: u32) -> Self {
+        let mut block = Self::with_capacity(capacity);
+        // SAFETY: the block is ours alone, and so long.
+        unsafe { block.start.as_ptr().write_bytes(0, capacity as usize) };
+        block.filled = capacity;
+        block
+    }
+
     /// A block that holds a copy of `bytes`.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
         let mut block = Self::with_capacity(u32::try_from(bytes.len()).expect("below 4 GiB"));
@@ -94,6 +103,13 @@ impl std::ops::Deref for Block {
     fn deref(&self) -> &[u8] {
         // SAFETY: the first `filled` bytes are initialized and ours, and `&self` keeps them so.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.filled as usize) }
+    }
+}
+
+impl std::ops::DerefMut for Block {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and `&mut self` is the only way to them.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.filled as usize) }
     }
 }
 

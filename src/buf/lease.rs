@@ -202,11 +202,10 @@ impl Drop for Lease {
         match &header.home {
             Home::Ring(id) => pool.release_ring(*id),
             Home::Heap(_) => {
-                pool.release_heap(header.capacity);
                 // SAFETY: a heap header is a leaked box, and its last part ends here.
                 let header = unsafe { Box::from_raw(self.header.as_ptr()) };
                 if let Home::Heap(block) = header.home {
-                    drop(ManuallyDrop::into_inner(block));
+                    pool.release_heap(ManuallyDrop::into_inner(block));
                 }
             }
         }

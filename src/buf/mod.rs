@@ -14,6 +14,7 @@
 //! ```
 
 mod block;
+mod large;
 mod lease;
 #[cfg_attr(any(test, ringloop_test), path = "guard.rs")]
 mod memory;

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use super::Block;
+use super::large::Large;
 use super::lease::{Header, Lease};
 use super::memory::Rack;
 use crate::sys::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     /// Heap bytes behind leases, with their headers.
     heap: Cell<u64>,
     budget: u64,
+    large: Large,
 }
 
 /// The memory itself, and the way home for buffers that left the thread as `Bytes`.
@@ -61,6 +63,7 @@ impl Pool {
             lent: Cell::new(0),
             heap: Cell::new(0),
             budget,
+            large: Large::new(),
         })))
     }
 
@@ -127,6 +130,12 @@ impl Pool {
     /// The lease of a heap block's bytes.
     pub(crate) fn adopt(&self, block: Block) -> Lease {
         let len = block.len() as u32;
+        self.adopt_first(block, len)
+    }
+
+    /// The lease of the first `len` bytes of a heap block.
+    fn adopt_first(&self, block: Block, len: u32) -> Lease {
+        debug_assert!(len as usize <= block.len());
         self.0.heap.set(self.0.heap.get() + heap_cost(block.capacity()));
         Lease::first(NonNull::from(Box::leak(Box::new(Header::heap(block)))), self.0.clone(), len)
     }
@@ -138,6 +147,30 @@ impl Pool {
         unsafe { block.set_filled(len.min(block.capacity())) };
         // A few bytes must not keep a large block for as long as nobody reads.
         if len < block.capacity() / 4 { self.copy(&block) } else { self.adopt(block) }
+    }
+
+    /// A large block to receive into, full of whatever it held last.
+    pub(crate) fn large(&self) -> Block {
+        self.0.large.take()
+    }
+
+    /// Takes back a large block that was not needed.
+    pub(crate) fn keep_large(&self, block: Block) {
+        self.0.large.keep(block);
+    }
+
+    /// The lease of the first `len` bytes of a block that is initialized as a whole.
+    ///
+    /// They are copied where they would keep more than four times their memory, and where half of the
+    /// budget is used, more than twice.
+    pub(crate) fn lend_large(&self, block: Block, len: u32) -> Lease {
+        let least = if self.used() > self.0.budget / 2 { 2 } else { 4 };
+        if len < block.capacity() / least {
+            let copy = self.copy(&block[..len as usize]);
+            self.keep_large(block);
+            return copy;
+        }
+        self.adopt_first(block, len)
     }
 
     /// Whether fewer than a quarter of the ring's buffers are free.
@@ -196,8 +229,9 @@ impl Shared {
         self.free.borrow_mut().push(id);
     }
 
-    pub(super) fn release_heap(&self, capacity: u32) {
-        self.heap.set(self.heap.get() - heap_cost(capacity));
+    pub(super) fn release_heap(&self, block: Block) {
+        self.heap.set(self.heap.get() - heap_cost(block.capacity()));
+        self.large.keep(block);
     }
 
     pub(super) fn region(&self) -> &Arc<Region> {
@@ -291,6 +325,28 @@ mod tests {
         assert_eq!((pool.available(), pool.used()), (7, 16384));
         drop(pool);
         assert!(late.iter().all(|&b| b == 6), "the memory outlives the pool");
+    }
+
+    // Seen to fail when half a budget makes no difference.
+    #[test]
+    fn a_large_block_is_lent_for_what_is_worth_it_and_sooner_while_memory_is_plenty() {
+        let pool = Pool::new(2, 256, 1 << 20).unwrap();
+        let lend = |len| {
+            let before = pool.used();
+            let lease = pool.lend_large(pool.large(), len);
+            assert_eq!(lease.len(), len as usize);
+            (pool.used() - before >= 256 << 10, lease)
+        };
+        let (small, _) = lend(65_535);
+        let (fair, one) = lend(65_536);
+        let (whole, other) = lend(256 << 10);
+        assert!(!small && fair && whole);
+        // Half of the budget stands behind leases now.
+        let (fair, _) = lend(65_536);
+        let (half, third) = lend(128 << 10);
+        assert!(!fair && half);
+        drop((one, other, third));
+        assert_eq!(pool.used(), 0);
     }
 
     #[test]

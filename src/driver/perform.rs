@@ -27,6 +27,14 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
         Call::PeerAddr { fd, address } => socket::peer_addr(fd, address),
         Call::Shutdown { fd, how } => socket::shutdown(fd, how),
         Call::AcceptNow { fd } => retry(|| socket::accept(fd)),
+        Call::RecvNow { fd, into } => {
+            let len = into.len().min(i32::MAX as usize);
+            retry(|| socket::recv_slice(fd, &mut into[..len])).map(|len| len as i32)
+        }
+        Call::SendNow { fd, bytes } => {
+            let len = bytes.len().min(i32::MAX as usize);
+            retry(|| socket::send_slice(fd, &bytes[..len])).map(|len| len as i32)
+        }
         Call::SetNonblocking { fd, on } => file::set_nonblocking(fd, on),
         Call::Duplicate { fd } => file::duplicate(fd),
     }

@@ -155,7 +155,9 @@ impl Driver for Script {
                 *address = self.address;
                 Ok(0)
             }
-            Call::AcceptNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
+            Call::AcceptNow { .. } | Call::RecvNow { .. } | Call::SendNow { .. } => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
             _ => Ok(0),
         }
     }

@@ -16,6 +16,7 @@
 use std::io;
 use std::task::Waker;
 
+use super::direct::Traffic;
 use crate::buf::{Block, Lease, Short};
 use crate::op::Token;
 
@@ -34,7 +35,8 @@ const PIECES: usize = 1024;
 pub(super) enum Receive {
     /// Nothing is asked of the kernel.
     Idle,
-    /// A receive is in flight; with a block where it goes to the heap.
+    /// A receive is in flight, with a block where it goes to the heap; or a watch for bytes that a call
+    /// will fetch.
     Armed(Token, Option<Block>),
     /// As Armed, and asked to end.
     Ending(Token, Option<Block>),
@@ -59,6 +61,7 @@ pub(super) struct Inbox {
     pub(super) end: Option<End>,
     /// Set for good when a kernel without totals had to be stopped by a cancel.
     pub(super) one_shot: bool,
+    pub(super) traffic: Traffic,
     /// Whoever waits for bytes, or for the receive to end.
     pub(super) reader: Option<Waker>,
 }
@@ -71,6 +74,7 @@ impl Inbox {
             receive: Receive::Idle,
             end: None,
             one_shot: false,
+            traffic: Traffic::new(),
             reader: None,
         }
     }

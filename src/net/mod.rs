@@ -15,6 +15,7 @@
 mod accept;
 mod addr;
 mod connect;
+mod direct;
 mod halves;
 mod inbox;
 mod op;

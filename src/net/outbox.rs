@@ -40,7 +40,7 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Copied { block, start } => &block[*start..],
             Self::Lease(lease) => lease,
@@ -48,11 +48,20 @@ impl Piece {
         }
     }
 
-    fn advance(&mut self, n: usize) {
+    pub(super) fn advance(&mut self, n: usize) {
         match self {
             Self::Copied { start, .. } => *start += n,
             Self::Lease(lease) => lease.advance(n),
             Self::Bytes(bytes) => drop(bytes.split_to(n)),
+        }
+    }
+
+    /// Lets go of it. The owner of foreign bytes is user code, which runs later.
+    pub(super) fn discard(self, spares: &Spares) {
+        match self {
+            Self::Copied { block, .. } => spares.keep_block(block),
+            Self::Bytes(bytes) => spares.discard(bytes),
+            Self::Lease(_) => {}
         }
     }
 }
@@ -222,10 +231,8 @@ impl Outbox {
                 return;
             }
             n -= len;
-            match self.pieces.pop() {
-                Some(Piece::Copied { block, .. }) => spares.keep_block(block),
-                Some(Piece::Bytes(bytes)) => spares.discard(bytes),
-                Some(Piece::Lease(_)) | None => {}
+            if let Some(piece) = self.pieces.pop() {
+                piece.discard(spares);
             }
         }
     }

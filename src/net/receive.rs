@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use super::direct::Traffic;
 use super::inbox::{End, Inbox, Receive, TOTAL};
 use super::socket::{RECEIVE, Socket};
 use crate::buf::{Block, Lease};
@@ -13,7 +14,7 @@ use crate::runtime::{Waiting, Wakes};
 use crate::task::{discard, poll_proceed, spend};
 
 /// A receive into the heap, where the ring has no buffer to give.
-const HEAP_PIECE: u32 = 4096;
+pub(super) const HEAP_PIECE: u32 = 4096;
 
 impl Socket {
     /// Waits for bytes or the end, then lets `take` have them. `Ok(None)` is the end.
@@ -24,9 +25,15 @@ impl Socket {
     ) -> Poll<io::Result<Option<T>>> {
         ready!(poll_proceed(cx));
         let mut inbox = self.inbox.borrow_mut();
+        if inbox.traffic.is_bulk() {
+            drop(inbox);
+            self.fetch_piece();
+            inbox = self.inbox.borrow_mut();
+        }
         if !inbox.is_empty() {
             let taken = take(&mut inbox);
-            if inbox.wants_more() {
+            // Where bytes flow the next read finds them by itself.
+            if inbox.wants_more() && !inbox.traffic.flows() {
                 // A failure to ask for more is the next read's to report.
                 let _ = self.arm(&mut inbox);
             }
@@ -60,7 +67,17 @@ impl Socket {
         if into.is_empty() {
             return Ok(0);
         }
-        let read = poll_fn(|cx| self.poll_take(cx, |inbox| inbox.read(into))).await?;
+        let read = poll_fn(|cx| {
+            if self.wants_large(into.len()) {
+                ready!(poll_proceed(cx));
+                let fetched = self.fetch_into(into);
+                if fetched > 0 {
+                    return Poll::Ready(Ok(Some(fetched)));
+                }
+            }
+            self.poll_take(cx, |inbox| inbox.read(into))
+        })
+        .await?;
         Ok(read.unwrap_or(0))
     }
 
@@ -73,7 +90,12 @@ impl Socket {
         if into.is_empty() {
             return Ok(0);
         }
-        let peeked = poll_fn(|cx| self.poll_take(cx, |inbox| inbox.peek(into))).await?;
+        let peeked = poll_fn(|cx| {
+            // What a call would fetch is fetched when the inbox is empty; what is peeked at must grow.
+            self.inbox.borrow_mut().traffic = Traffic::new();
+            self.poll_take(cx, |inbox| inbox.peek(into))
+        })
+        .await?;
         Ok(peeked.unwrap_or(0))
     }
 
@@ -83,6 +105,10 @@ impl Socket {
         let (core, fd) = (self.core(), self.fd.raw());
         if self.read_closed.get() {
             return Ok(());
+        }
+        if inbox.traffic.is_bulk() {
+            // What is there is read first; then a call fetches more.
+            return if inbox.is_empty() { self.watch(inbox) } else { Ok(()) };
         }
         if core.pool().over_budget() && !inbox.is_empty() {
             // Its reader has something to read; it asks again when that is gone.
@@ -119,11 +145,12 @@ impl Socket {
             // On a busy socket a cancel may miss a multishot (`uring-sys-notes/multishot-receive.md`).
             self.core().cancel(*token);
         }
+        self.note(&mut inbox, completion);
         let mut starved = false;
         if last {
             inbox.receive = Receive::Idle;
             match completion.result {
-                0 => inbox.end = Some(End::Eof),
+                0 => inbox.end = Some(self.end()),
                 1.. => {}
                 _ => match completion.errno() {
                     libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
@@ -164,17 +191,34 @@ impl Socket {
         if news && let Some(reader) = inbox.reader.take() {
             wakes.push(reader);
         }
-        let failed = match inbox.end {
-            Some(End::Error(errno)) => Some(errno),
-            _ => None,
-        };
         drop(inbox);
         if starved {
             self.core().mark_starved(self.clone());
         }
-        if let Some(errno) = failed {
-            // A reset that the receive saw fails the next write.
+        self.tell_failure(wakes);
+    }
+
+    /// How a receive of no bytes ended the stream. Of a lost connection the kernel tells once, and where
+    /// a send was told it is no clean end.
+    pub(super) fn end(&self) -> End {
+        self.lost.get().map_or(End::Eof, End::Error)
+    }
+
+    /// A reset that a receive saw fails the next write.
+    pub(super) fn tell_failure(&self, wakes: &mut Wakes) {
+        let end = self.inbox.borrow().end;
+        if let Some(End::Error(errno)) = end {
             self.fail_outbox(errno, wakes);
+        }
+    }
+
+    /// Notes what kind of traffic it is. Bulk ends the multishot: by its total, or here.
+    fn note(&self, inbox: &mut Inbox, completion: Completion) {
+        let (core, before) = (self.core(), inbox.traffic.is_bulk());
+        let full = completion.result as u32 == core.pool().size() && completion.flags.nonempty();
+        inbox.traffic.came(full && core.limits().direct);
+        if inbox.traffic.is_bulk() && !before && !core.totals() && completion.flags.more() {
+            self.disarm(inbox);
         }
     }
 

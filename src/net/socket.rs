@@ -14,6 +14,7 @@ use crate::runtime::{Core, Fd, Role, Sink, TimerKey, Wakes};
 
 pub(super) const RECEIVE: Role = Role(0);
 pub(super) const SEND: Role = Role(1);
+pub(super) const WATCH: Role = Role(2);
 
 pub(super) struct Socket {
     pub(super) fd: Fd,
@@ -25,6 +26,8 @@ pub(super) struct Socket {
     pub(super) after_flush: Cell<AfterFlush>,
     /// Set while a dropped writer's bytes are on their way: the bound of their time.
     pub(super) lingering: Cell<Option<TimerKey>>,
+    /// Set by a send that was told, by this errno, that the connection is lost.
+    pub(super) lost: Cell<Option<i32>>,
     /// Set while `SO_LINGER` would let `close(2)` wait, and with it the loop.
     pub(super) close_waits: Cell<bool>,
 }
@@ -46,6 +49,7 @@ impl Socket {
             read_closed: Cell::new(false),
             after_flush: Cell::new(AfterFlush::Nothing),
             lingering: Cell::new(None),
+            lost: Cell::new(None),
             close_waits: Cell::new(false),
         })
     }
@@ -132,6 +136,8 @@ impl Sink for Socket {
     fn settle(self: Rc<Self>, role: Role, completion: Completion, wakes: &mut Wakes) {
         if role == RECEIVE {
             self.settle_receive(completion, wakes);
+        } else if role == WATCH {
+            self.settle_watch(completion, wakes);
         } else if !completion.flags.more() {
             // The kernel reads the bytes until the last one has come.
             self.settle_send(completion, wakes);

@@ -23,6 +23,9 @@ use crate::sys::{SockAddr, file};
 /// possible, also when the stream is dropped right after: it flushes in the background, for at most
 /// [`Builder::linger`](crate::Builder::linger).
 ///
+/// Dropped before its reader has come to the end, it may close with a reset, as a socket of std does:
+/// where bytes stand unread in the kernel ([`Builder::direct`](crate::Builder::direct)).
+///
 /// # Examples
 ///
 /// ```

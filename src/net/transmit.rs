@@ -6,6 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use super::direct::MOST;
 use super::outbox::{Outbox, Piece};
 use super::socket::{AfterFlush, SEND, Socket};
 use crate::op::{Call, Completion};
@@ -17,7 +18,7 @@ impl Socket {
     fn poll_put<T>(
         self: &Rc<Self>,
         cx: &Context<'_>,
-        put: impl FnOnce(&mut Outbox) -> T,
+        put: impl FnOnce(&mut Outbox) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         ready!(poll_proceed(cx));
         let mut outbox = self.outbox.borrow_mut();
@@ -30,7 +31,7 @@ impl Socket {
         let put = put(&mut outbox);
         self.filled(outbox, was_empty);
         spend();
-        Poll::Ready(Ok(put))
+        Poll::Ready(put)
     }
 
     /// After a push: counts the outbox and has it flushed in this turn.
@@ -51,9 +52,15 @@ impl Socket {
         while !bytes.is_empty() {
             let n = poll_fn(|cx| {
                 self.poll_put(cx, |outbox| {
-                    let n = outbox.room().min(bytes.len());
-                    outbox.push_copy(&bytes[..n], self.core().spares());
-                    n
+                    let went = self.send_now(outbox, bytes)?;
+                    if went == MOST {
+                        // The call was cut short, not the kernel.
+                        return Ok(went);
+                    }
+                    let rest = &bytes[went..];
+                    let n = outbox.room().min(rest.len());
+                    outbox.push_copy(&rest[..n], self.core().spares());
+                    Ok(went + n)
                 })
             })
             .await?;
@@ -77,7 +84,7 @@ impl Socket {
                     outbox.push_copy(&slice[..n], self.core().spares());
                     taken += n;
                 }
-                taken
+                Ok(taken)
             })
         })
         .await
@@ -87,8 +94,21 @@ impl Socket {
         let mut piece = Some(piece);
         poll_fn(|cx| {
             self.poll_put(cx, |outbox| {
-                if let Some(piece) = piece.take() {
-                    outbox.push(piece, self.core().pool());
+                let Some(mut whole) = piece.take_if(|piece| !piece.bytes().is_empty()) else {
+                    // Dropped outside of the borrow: the owner of foreign bytes is user code.
+                    return Ok(());
+                };
+                let len = whole.bytes().len();
+                match self.send_now(outbox, whole.bytes()) {
+                    Ok(went) if went < len => {
+                        whole.advance(went);
+                        outbox.push(whole, self.core().pool());
+                        Ok(())
+                    }
+                    sent => {
+                        whole.discard(self.core().spares());
+                        sent.map(drop)
+                    }
                 }
             })
         })
@@ -149,6 +169,7 @@ impl Socket {
         let core = self.core();
         let mut outbox = self.outbox.borrow_mut();
         outbox.settle(completion, core.spares());
+        self.note_loss(completion.errno());
         if matches!(completion.errno(), libc::ENOMEM | libc::ENOBUFS) {
             // The connection stands, and a part must not look like the whole.
             self.cut_off();
@@ -173,6 +194,17 @@ impl Socket {
         }
         if self.after_flush.get() == AfterFlush::Shutdown {
             let _ = core.call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR });
+        }
+    }
+
+    /// Notes that a send was told of the connection's loss: no receive will be. Not of a broken pipe,
+    /// where the peer has ended its side cleanly.
+    pub(super) fn note_loss(&self, errno: i32) {
+        if matches!(
+            errno,
+            libc::ECONNRESET | libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH
+        ) {
+            self.lost.set(Some(errno));
         }
     }
 

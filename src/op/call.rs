@@ -25,6 +25,10 @@ pub(crate) enum Call<'a> {
     Shutdown { fd: RawFd, how: i32 },
     /// `accept4(2)` of what already waits in the backlog; `EAGAIN` when nothing does.
     AcceptNow { fd: RawFd },
+    /// `recv(2)` of what has come: how many bytes; `EAGAIN` when nothing has.
+    RecvNow { fd: RawFd, into: &'a mut [u8] },
+    /// `send(2)` of what there is room for: how many bytes; `EAGAIN` when there is none.
+    SendNow { fd: RawFd, bytes: &'a [u8] },
     /// Sets or clears `O_NONBLOCK`.
     SetNonblocking { fd: RawFd, on: bool },
     /// Cuts a duplicate (`F_DUPFD_CLOEXEC`): the new descriptor.

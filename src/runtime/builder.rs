@@ -75,7 +75,11 @@ impl Builder {
             buffers: (128, 16 * 1024),
             buffer_budget: 64 << 20,
             blocking_threads: 64,
-            limits: Limits { grace: Duration::from_secs(5), linger: Duration::from_secs(30) },
+            limits: Limits {
+                grace: Duration::from_secs(5),
+                linger: Duration::from_secs(30),
+                direct: true,
+            },
         }
     }
 
@@ -100,9 +104,23 @@ impl Builder {
     }
 
     /// How many bytes may stand behind received data (64 MiB by default). Above it a socket receives
-    /// only when its reader waits and has nothing.
+    /// only when its reader waits and has nothing. Beside it up to 1 MiB of blocks that nobody uses is kept
+    /// for bulk transfers, and what outboxes write into.
     pub fn buffer_budget(&mut self, bytes: u64) -> &mut Self {
         self.buffer_budget = bytes;
+        self
+    }
+
+    /// Whether large pieces may go by system calls of their own (they may, by default): streams that
+    /// fill their buffers again and again, and writes of 16 KiB and more. It is one call and no copy a
+    /// piece, of 1 MiB at most. Off, every byte goes by the backend's queue.
+    ///
+    /// Bytes are lost neither way, but bulk that nobody has read stands in the kernel and not with the
+    /// stream. Where a stream is closed over unread bytes of its kernel's, the peer sees a reset (RST)
+    /// instead of an end: more often, then, with calls than without. Whoever closes early and wants a
+    /// clean end for what it wrote shuts down writing first, and reads to the end.
+    pub fn direct(&mut self, direct: bool) -> &mut Self {
+        self.limits.direct = direct;
         self
     }
 

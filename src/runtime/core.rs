@@ -61,6 +61,8 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
     /// How long a dropped stream may take to send what it had taken.
     pub(crate) linger: Duration,
+    /// Whether large pieces may go by calls of their own.
+    pub(crate) direct: bool,
 }
 
 /// Whom a timer tells.
@@ -151,6 +153,16 @@ impl Core {
             return Err(forked());
         }
         self.driver.borrow_mut().as_mut().ok_or_else(ended)?.call(call)
+    }
+
+    /// A call that moves bytes past the driver's queue: how many.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub(crate) fn call_directly(&self, call: Call<'_>) -> io::Result<usize> {
+        self.counters.direct();
+        self.call(call).map(|len| len as usize)
     }
 
     /// The result of a future's request, if it is there; else `waker` is kept.

@@ -113,6 +113,12 @@ pub(crate) unsafe fn recv(fd: RawFd, ptr: *mut u8, len: usize) -> io::Result<usi
     check_len(unsafe { libc::recv(fd, ptr.cast(), len, libc::MSG_DONTWAIT) })
 }
 
+/// [`recv`] into a slice.
+pub(crate) fn recv_slice(fd: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: a slice is writable for its length.
+    unsafe { recv(fd, into.as_mut_ptr(), into.len()) }
+}
+
 /// `send(2)`, never waiting and never raising SIGPIPE.
 ///
 /// # Safety

@@ -1,6 +1,6 @@
 //! What belongs to one runtime, used within another.
 
-use std::io;
+use std::io::{self, Write};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -9,6 +9,8 @@ use ringloop::fs::File;
 use ringloop::net::{Readiness, TcpListener, TcpStream};
 
 use crate::support::{build, on_each_backend};
+use crate::tcp::bulk::amid_bulk;
+use crate::tcp::{check, pattern, until, with_std};
 
 /// A listener, and the two ends of one of its connections, of a runtime that stands still.
 async fn connected() -> (TcpListener, TcpStream, TcpStream) {
@@ -22,6 +24,26 @@ fn assert_elsewhere<T: std::fmt::Debug>(result: io::Result<T>) {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotConnected, "{error}");
     assert!(error.to_string().contains("does not run here and now"), "{error}");
+}
+
+// Seen to fail when a fetch did not ask whether its runtime runs here.
+#[test]
+fn a_stream_amid_bulk_is_read_only_where_its_runtime_runs() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let (mut ours, mut theirs) = runtime.block_on(with_std());
+        let position = runtime.block_on(amid_bulk(&mut ours, &theirs));
+        theirs.write_all(pattern(position, 100)).unwrap();
+        // Its watch has ended.
+        runtime.block_on(until(|| ringloop::metrics().in_flight == 0));
+        Builder::new().build().unwrap().block_on(async {
+            assert_elsewhere(ours.read(&mut [0; 20_000]).await);
+            assert_elsewhere(ours.read_chunk().await);
+        });
+        let mut buf = [0; 20_000];
+        assert_eq!(runtime.block_on(ours.read(&mut buf)).unwrap(), 100);
+        check(&buf[..100], position);
+    });
 }
 
 #[test]

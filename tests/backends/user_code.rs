@@ -32,7 +32,7 @@ use ringloop::task::{Spawn, yield_now};
 use ringloop::{Runtime, metrics, spawn};
 
 use crate::support::{self, OnDrop, build, on_each_backend, run_on_each, sentence};
-use crate::tcp::{LOCAL, poll_once, turns, until, with_std};
+use crate::tcp::{LOCAL, poll_once, reset, turns, until, with_std};
 
 /// Bytes whose owner panics when it is dropped, and counts that.
 struct Owner(Arc<AtomicU32>, Vec<u8>);
@@ -189,6 +189,25 @@ fn owners_that_panic_as_their_stream_is_aborted_or_reset_take_nobody_along() {
             } else {
                 ours.abort();
             }
+            until(|| drops.load(SeqCst) == 1).await;
+        }
+    });
+}
+
+// Seen to fail when `write_piece` dropped what had left, or could not leave, by itself.
+#[test]
+fn owners_that_panic_after_a_call_that_sent_them_at_once_take_nobody_along() {
+    run_on_each(|| async {
+        for broken in [false, true] {
+            let drops = Arc::<AtomicU32>::default();
+            let (mut ours, theirs) = with_std().await;
+            if broken {
+                reset(&mut ours, theirs.try_clone().unwrap()).await;
+                drop(theirs);
+            }
+            let calls = metrics().direct_calls;
+            let written = ours.write_bytes(owned(&drops, 20_000)).await;
+            assert_eq!((written.is_err(), metrics().direct_calls - calls), (broken, 1));
             until(|| drops.load(SeqCst) == 1).await;
         }
     });

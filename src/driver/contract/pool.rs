@@ -116,6 +116,27 @@ fn an_arming_ends_at_its_total() {
     });
 }
 
+// Seen to fail when the emulation of io_uring's multishot never said so.
+#[test]
+fn a_full_piece_with_more_behind_it_says_so_and_the_last_does_not() {
+    each(|rig| {
+        let (fd, mut peer) = tcp_pair();
+        write_all(&mut peer, &pattern(4 * SIZE + 100));
+        let token = rig.submit(stream(fd, 0));
+        let mut left = 4 * SIZE + 100;
+        while left > 0 {
+            let piece = rig.next(token);
+            let full = piece.result as usize == SIZE;
+            left -= rig.lease(piece).len();
+            assert_eq!(piece.flags.nonempty(), left > 0, "{left} bytes are behind {piece:?}");
+            assert!(full || left == 0, "{piece:?}");
+        }
+        rig.driver.cancel(token);
+        assert_eq!(rig.end(token), -libc::ECANCELED);
+        rig.close(fd);
+    });
+}
+
 #[test]
 fn nobody_misses_a_buffer_after_errors_and_ends() {
     each(|rig| {

@@ -77,6 +77,7 @@ fn receive(
     out: &mut Out<'_>,
 ) -> Progress {
     let token = active.token;
+    let mut behind_full = false;
     while *share > 0 {
         *share -= 1;
         let (buffer, len) = match perform::receive(fd, out.pool) {
@@ -91,9 +92,13 @@ fn receive(
                 return Progress::Ended;
             }
         };
+        if behind_full && let Some(before) = out.done.last_mut() {
+            before.flags = before.flags.and(Flags::NONEMPTY);
+        }
         let came = active.operation.count(len);
         let goes_on = multi.is_some_and(|total| total == 0 || came < total);
         let full = len == out.pool.size();
+        behind_full = full;
         let mut flags = Flags::with_buffer(buffer);
         if goes_on {
             flags = flags.and(Flags::MORE);

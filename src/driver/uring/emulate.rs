@@ -101,17 +101,29 @@ impl Slot {
             done.push(Completion::last(self.token, -libc::ECANCELED));
             return None;
         }
-        for _ in 0..SHARE {
+        let mut behind_full = false;
+        for left in (0..SHARE).rev() {
             let (result, flags) = match self.operation.request() {
                 Request::Recv { fd, multi, total, .. } => match receive(fd, pool) {
                     Received::NotReady => return Some(fd),
                     Received::NoBuffer => (-libc::ENOBUFS, Flags::NONE),
                     Received::Ended(result) => (result, Flags::NONE),
                     Received::Bytes { buffer, len } => {
+                        if behind_full && let Some(before) = done.last_mut() {
+                            before.flags = before.flags.and(Flags::NONEMPTY);
+                        }
+                        behind_full = len == pool.size();
                         let came = self.operation.count(len);
-                        let flags = Flags::with_buffer(buffer);
+                        let mut flags = Flags::with_buffer(buffer);
                         let more = multi && (total == 0 || came < total);
-                        (len as i32, if more { flags.and(Flags::MORE) } else { flags })
+                        if more {
+                            flags = flags.and(Flags::MORE);
+                        }
+                        // A guess, as epoll's: a full buffer that nobody looks behind now.
+                        if behind_full && (!more || left == 0) {
+                            flags = flags.and(Flags::NONEMPTY);
+                        }
+                        (len as i32, flags)
                     }
                 },
                 Request::Accept { fd, .. } => match self.operation.attempt() {

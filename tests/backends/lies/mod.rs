@@ -6,14 +6,17 @@
 pub(crate) mod world;
 
 use proptest::prelude::*;
-use ringloop::Builder;
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::task::yield_now;
 use ringloop::testing::{Step, script};
+use ringloop::{Builder, metrics};
 use world::live;
 
-/// Entries' flags: further ones follow; the bytes are in buffer `id`.
+use crate::support::Watchdog;
+
+/// Entries' flags: further ones follow; more stands in the socket; the bytes are in buffer `id`.
 const MORE: u32 = 2;
+const NONEMPTY: u32 = 4;
 const fn buffer(id: u32) -> u32 {
     1 | id << 16
 }
@@ -124,6 +127,38 @@ fn a_stream_with_bytes_that_nobody_can_find_ends_with_an_error() {
             assert!(stream.write_all(b"x").await.is_err());
         });
     }
+}
+
+// Seen to fail when `settle_watch` took every end of a watch for readiness: it asked again for ever.
+#[test]
+fn a_watch_that_fails_ends_its_stream_and_one_that_is_given_up_does_not() {
+    let _watchdog = Watchdog::start("a watch that fails".to_owned());
+    let given_up = [libc::EINTR, libc::ECANCELED, libc::EAGAIN];
+    let mut steps = vec![Step::Honest { nth: 0 }, Step::Turn];
+    for id in 0..4 {
+        let more = if id < 3 { MORE } else { 0 };
+        steps.push(Step::Take);
+        let flags = buffer(id) | NONEMPTY | more;
+        steps.push(Step::Complete { nth: 0, result: 4096, flags });
+    }
+    steps.push(Step::Turn);
+    for errno in given_up.into_iter().chain([libc::ENOMEM]) {
+        steps.extend([Step::Complete { nth: 0, result: -errno, flags: 0 }, Step::Turn]);
+    }
+    script(steps);
+    Builder::new().buffers(8, 4096).build().unwrap().block_on(async {
+        let mut stream = TcpStream::connect("127.0.0.1:7").await.unwrap();
+        for _ in 0..4 {
+            assert_eq!(stream.read(&mut [0; 4096]).await.unwrap(), 4096);
+        }
+        let before = metrics().direct_calls;
+        for _ in 0..2 {
+            let error = stream.read(&mut [0; 4096]).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ENOMEM), "{error}");
+        }
+        assert_eq!(metrics().direct_calls - before, 4, "one for each watch");
+        assert!(stream.write_all(b"x").await.is_err());
+    });
 }
 
 // Seen to fail when `Submit` hands every completion to its operation.

@@ -1,8 +1,10 @@
 //! TCP. What the tests share: peers, bytes that say where they belong, futures polled once.
 
 mod accept;
+pub(crate) mod bulk;
 mod closing;
 mod connect;
+mod direct;
 mod duplicate;
 mod emfile;
 mod end;
@@ -138,14 +140,19 @@ pub(crate) async fn reset(ours: &mut TcpStream, theirs: std::net::TcpStream) {
 }
 
 /// A peer's thread: writes `len` bytes of the pattern, then closes.
-pub(crate) fn send_pattern(
+pub(crate) fn send_pattern(stream: std::net::TcpStream, len: usize) -> std::thread::JoinHandle<()> {
+    send_pattern_from(stream, 0, len)
+}
+
+/// As [`send_pattern`], the bytes from `position` to `end`.
+pub(crate) fn send_pattern_from(
     mut stream: std::net::TcpStream,
-    len: usize,
+    mut position: usize,
+    end: usize,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
-        let mut position = 0;
-        while position < len {
-            let some = pattern(position, (len - position).min(64 * 1024));
+        while position < end {
+            let some = pattern(position, (end - position).min(64 * 1024));
             stream.write_all(some).unwrap();
             position += some.len();
         }
