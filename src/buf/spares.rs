@@ -62,6 +62,11 @@ impl Spares {
         self.discarded.borrow_mut().push_back(bytes);
     }
 
+    /// Whether the loop has something to drop.
+    pub(crate) fn has_discarded(&self) -> bool {
+        !self.discarded.borrow().is_empty()
+    }
+
     /// The oldest of what was discarded, for the loop to drop.
     pub(crate) fn next_discarded(&self) -> Option<Bytes> {
         self.discarded.borrow_mut().pop_front()

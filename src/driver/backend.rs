@@ -212,6 +212,14 @@ impl Driver for Backend {
         }
     }
 
+    fn is_quiet(&mut self) -> bool {
+        match self {
+            Self::Uring(driver) => driver.is_quiet(),
+            Self::Epoll(driver) => driver.is_quiet(),
+            Self::Script(driver) => driver.is_quiet(),
+        }
+    }
+
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match self {
             Self::Uring(driver) => driver.call(call),

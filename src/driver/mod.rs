@@ -59,6 +59,11 @@ pub(crate) trait Driver {
     /// `done`. Buffers that were given back to `pool` become available before anything else.
     fn wait(&mut self, until: Until, pool: &Pool, done: &mut Vec<Completion>) -> io::Result<()>;
 
+    /// Whether a [`wait`](Self::wait) until [`Now`](Until::Now) would hand over nothing and bring
+    /// nothing, so that it can be left out. Cheaper than that wait; it says so a limited number of times
+    /// in a row, for some news shows in a wait only.
+    fn is_quiet(&mut self) -> bool;
+
     /// Does a control call at once. Never blocks.
     fn call(&mut self, call: Call<'_>) -> io::Result<i32>;
 

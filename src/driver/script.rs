@@ -144,6 +144,10 @@ impl Driver for Script {
         Ok(())
     }
 
+    fn is_quiet(&mut self) -> bool {
+        false
+    }
+
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match call {
             Call::Socket { .. } | Call::Duplicate { .. } => Ok(self.descriptor()),

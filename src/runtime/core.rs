@@ -46,6 +46,8 @@ pub(crate) struct Core {
     pub(super) counters: Counters,
     limits: Limits,
     totals: bool,
+    /// What the last wait brought, until it is settled.
+    pub(super) done: RefCell<Vec<Completion>>,
     pub(super) scratch: RefCell<Scratch>,
     ended_at: Cell<Instant>,
     /// A forked child has a copy of all this, and must not use it.
@@ -72,7 +74,6 @@ pub(super) enum Alarm {
 /// Vectors that every turn uses again.
 #[derive(Default)]
 pub(super) struct Scratch {
-    pub(super) done: Vec<Completion>,
     pub(super) wakes: Wakes,
     pub(super) due: Vec<Alarm>,
     pub(super) flushing: Vec<Rc<dyn Sink>>,
@@ -104,6 +105,7 @@ impl Core {
             may_be_quiet: Cell::new(false),
             counters: Counters::new(),
             limits,
+            done: RefCell::default(),
             scratch: RefCell::default(),
             ended_at: Cell::new(now),
             process: Process::current(),

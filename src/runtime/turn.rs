@@ -8,7 +8,6 @@ use super::core::{Alarm, Core, ended, forked};
 use super::inflight::Settled;
 use super::sink::{Sink, Wakes};
 use crate::driver::{Driver, Until};
-use crate::op::Completion;
 use crate::task::{Ran, quietly};
 
 /// Polls in one turn, at most: I/O is never far away.
@@ -28,6 +27,9 @@ impl Core {
         self.counters.turn();
         self.may_be_quiet.set(deadline.is_none());
         let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
+        if ran == Ran::All && self.is_quiet() {
+            return Ok(ran);
+        }
         // User code: before the flush decides which sends may be quiet.
         self.drop_discarded();
         self.flush();
@@ -38,13 +40,11 @@ impl Core {
         };
         let mail = self.tasks.home().mail();
         let asleep = until != Until::Now && mail.fall_asleep();
-        let mut done = std::mem::take(&mut self.scratch.borrow_mut().done);
-        let waited = self.wait(if asleep { until } else { Until::Now }, &mut done);
+        let waited = self.wait(if asleep { until } else { Until::Now });
         if asleep {
             mail.wake_up();
         }
-        self.settle(&mut done);
-        self.scratch.borrow_mut().done = done;
+        self.settle();
         self.drop_discarded();
         waited?;
         self.expire();
@@ -54,12 +54,25 @@ impl Core {
         Ok(ran)
     }
 
-    fn wait(&self, until: Until, done: &mut Vec<Completion>) -> io::Result<()> {
+    /// Whether there is nothing but tasks to poll: the rest of the turn would do nothing.
+    fn is_quiet(&self) -> bool {
+        !self.tasks.is_idle()
+            && self.dirty.borrow().is_empty()
+            && self.starved.borrow().is_empty()
+            && self.timers.borrow().is_empty()
+            && !self.spares().has_discarded()
+            && !self.tasks.home().mail().pending()
+            && !self.is_foreign()
+            && self.driver.borrow_mut().as_mut().is_some_and(Driver::is_quiet)
+    }
+
+    /// Waits; what comes lies in `done`.
+    fn wait(&self, until: Until) -> io::Result<()> {
         if self.is_foreign() {
             return Err(forked());
         }
         let mut driver = self.driver.borrow_mut();
-        driver.as_mut().ok_or_else(ended)?.wait(until, &self.pool, done)
+        driver.as_mut().ok_or_else(ended)?.wait(until, &self.pool, &mut self.done.borrow_mut())
     }
 
     fn until(&self, deadline: Option<Instant>) -> Until {
@@ -80,15 +93,26 @@ impl Core {
 
     /// Drops the owners of bytes that were sent. Those whose drops panic do not stop the loop.
     pub(super) fn drop_discarded(&self) {
+        if self.spares().has_discarded() {
+            self.drop_all_discarded();
+        }
+    }
+
+    #[inline(never)]
+    fn drop_all_discarded(&self) {
         while let Some(bytes) = self.spares().next_discarded() {
             quietly(|| drop(bytes));
         }
     }
 
     fn flush(&self) {
-        if self.dirty.borrow().is_empty() {
-            return;
+        if !self.dirty.borrow().is_empty() {
+            self.flush_dirty();
         }
+    }
+
+    #[inline(never)]
+    fn flush_dirty(&self) {
         let mut flushing = std::mem::take(&mut self.scratch.borrow_mut().flushing);
         std::mem::swap(&mut flushing, &mut self.dirty.borrow_mut());
         let mut wakes = std::mem::take(&mut self.scratch.borrow_mut().wakes);
@@ -102,9 +126,13 @@ impl Core {
     /// Lets starved sinks receive again: as many as there are buffers, and all of them, one by one
     /// into the heap, when every buffer is lent.
     fn rearm(&self) {
-        if self.starved.borrow().is_empty() {
-            return;
+        if !self.starved.borrow().is_empty() {
+            self.rearm_starved();
         }
+    }
+
+    #[inline(never)]
+    fn rearm_starved(&self) {
         self.pool.collect();
         let waiting = self.starved.borrow().len();
         let turns = if self.pool.exhausted() { waiting } else { self.pool.available() };
@@ -115,13 +143,18 @@ impl Core {
     }
 
     /// Takes completions in; wakes when nothing is borrowed any more.
-    fn settle(&self, done: &mut Vec<Completion>) {
-        if done.is_empty() {
-            return;
+    fn settle(&self) {
+        if !self.done.borrow().is_empty() {
+            self.settle_done();
         }
+    }
+
+    #[inline(never)]
+    fn settle_done(&self) {
+        let mut done = self.done.take();
         self.counters.completed(done.len());
         let mut wakes = std::mem::take(&mut self.scratch.borrow_mut().wakes);
-        for completion in done.drain(..) {
+        for &completion in &done {
             debug_assert_ne!(completion.result, -libc::EFAULT, "the kernel met freed memory");
             let settled = self.inflight.borrow_mut().settle(completion);
             match settled {
@@ -134,13 +167,19 @@ impl Core {
         }
         wake_all(&mut wakes);
         self.scratch.borrow_mut().wakes = wakes;
+        done.clear();
+        self.done.replace(done);
     }
 
     /// Wakes what is due. Reads the clock only when there is a timer.
     fn expire(&self) {
-        if self.timers.borrow().is_empty() {
-            return;
+        if !self.timers.borrow().is_empty() {
+            self.expire_due();
         }
+    }
+
+    #[inline(never)]
+    fn expire_due(&self) {
         let now = self.now();
         let mut due = std::mem::take(&mut self.scratch.borrow_mut().due);
         self.timers.borrow_mut().expire(now, &mut due);

@@ -31,6 +31,7 @@ pub(super) fn with_budget<T>(poll: impl FnOnce() -> T) -> T {
 /// Pending, with the task queued again, when the budget is used up.
 ///
 /// A leaf future asks before it looks for a result, and [`spend`]s when it found one.
+#[inline]
 pub(crate) fn poll_proceed(cx: &Context<'_>) -> Poll<()> {
     if LEFT.get() > 0 {
         return Poll::Ready(());
@@ -40,11 +41,13 @@ pub(crate) fn poll_proceed(cx: &Context<'_>) -> Poll<()> {
 }
 
 /// Whether this poll may still take a ready result.
+#[inline]
 pub(crate) fn has_budget() -> bool {
     LEFT.get() > 0
 }
 
 /// Counts one ready result.
+#[inline]
 pub(crate) fn spend() {
     let left = LEFT.get();
     if left != UNLIMITED {

@@ -30,6 +30,7 @@ pub(super) trait Run {
     /// Drops the future now, wherever it stands.
     fn end(&self);
     fn id(&self) -> TaskId;
+    fn address(&self) -> Address;
 }
 
 /// What a handle sees of a task.
@@ -68,6 +69,7 @@ pub(super) struct TaskCell<F: Future> {
 }
 
 impl<F: Future> TaskCell<F> {
+    #[inline]
     pub(super) fn new(
         future: F,
         id: TaskId,
@@ -75,7 +77,10 @@ impl<F: Future> TaskCell<F> {
         name: Option<Box<str>>,
         spawned_at: &'static Location<'static>,
     ) -> Rc<Self> {
-        Rc::new(Self {
+        // Written where it stays: a copy of what was just written piece by piece waits for the pieces.
+        let mut this = Rc::new_uninit();
+        let place = Rc::get_mut(&mut this).expect("nobody else has it yet");
+        place.write(Self {
             id,
             address,
             name,
@@ -84,7 +89,9 @@ impl<F: Future> TaskCell<F> {
             cancelled: Cell::new(false),
             joiner: Cell::new(None),
             stage: UnsafeCell::new(Stage::Future(future)),
-        })
+        });
+        // SAFETY: it was written just now.
+        unsafe { this.assume_init() }
     }
 
     /// Polls in place. The caller has set Busy.
@@ -98,7 +105,13 @@ impl<F: Future> TaskCell<F> {
         unsafe { Pin::new_unchecked(future) }.poll(cx)
     }
 
+    #[cold]
+    fn fail(&self, error: JoinError) {
+        self.finish(Err(error));
+    }
+
     /// Drops the future and leaves the result; wakes the handle.
+    #[inline(always)]
     fn finish(&self, result: Result<F::Output, JoinError>) {
         debug_assert_eq!(self.state.get(), State::Busy);
         let dropped = catch_unwind(AssertUnwindSafe(|| {
@@ -136,7 +149,7 @@ impl<F: Future> Run for TaskCell<F> {
                     return true;
                 }
                 Err(payload) => {
-                    self.finish(Err(JoinError::panic(payload)));
+                    self.fail(JoinError::panic(payload));
                     return true;
                 }
                 Ok(Poll::Pending) if !self.cancelled.get() => {
@@ -146,19 +159,23 @@ impl<F: Future> Run for TaskCell<F> {
                 Ok(Poll::Pending) => {}
             }
         }
-        self.finish(Err(JoinError::cancelled()));
+        self.fail(JoinError::cancelled());
         true
     }
 
     fn end(&self) {
         if self.state.get() == State::Idle {
             self.state.set(State::Busy);
-            self.finish(Err(JoinError::cancelled()));
+            self.fail(JoinError::cancelled());
         }
     }
 
     fn id(&self) -> TaskId {
         self.id
+    }
+
+    fn address(&self) -> Address {
+        self.address
     }
 }
 

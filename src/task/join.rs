@@ -111,8 +111,9 @@ pub struct JoinError(Why);
 
 enum Why {
     Cancelled,
-    /// Locked by nobody for long: it makes the error `Sync`, so that every error type takes it.
-    Panic(Mutex<Box<dyn Any + Send>>),
+    /// The mutex makes the error `Sync`, so that every error type takes it. The box keeps it small:
+    /// every result of a task has room for one.
+    Panic(Box<Mutex<Box<dyn Any + Send>>>),
 }
 
 impl JoinError {
@@ -121,7 +122,7 @@ impl JoinError {
     }
 
     pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
-        Self(Why::Panic(Mutex::new(payload)))
+        Self(Why::Panic(Box::new(Mutex::new(payload))))
     }
 
     /// Whether the task was cancelled, by its handle or by the end of its runtime.

@@ -39,6 +39,7 @@ impl Drop for Entered {
 }
 
 /// Wakes `address` if its home runs on this thread.
+#[inline]
 pub(super) fn wake(address: Address) -> bool {
     HERE.with_borrow(|here| match &**here {
         Some(tasks) if tasks.home_id() == address.home() && tasks.lives() => {
@@ -72,6 +73,7 @@ pub(super) fn wake(address: Address) -> bool {
 #[doc(alias = "create_task")]
 #[doc(alias = "spawn_local")]
 #[track_caller]
+#[inline]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
@@ -113,6 +115,7 @@ impl Spawn {
     ///
     /// Outside a runtime.
     #[track_caller]
+    #[inline]
     pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

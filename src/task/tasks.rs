@@ -19,7 +19,10 @@ use crate::sys::Bell;
 
 /// All tasks of one runtime.
 pub(crate) struct Tasks {
-    slab: RefCell<Slab<Entry>>,
+    slab: RefCell<Slab<Rc<dyn Run>>>,
+    /// Of the slots of `slab`, by index. Apart from them: a wake looks here only, and sixteen stand in
+    /// a cache line.
+    words: RefCell<Vec<Word>>,
     /// Addresses to poll. A task stands here at most once.
     ready: RefCell<VecDeque<Address>>,
     root_queued: Cell<bool>,
@@ -31,14 +34,31 @@ pub(crate) struct Tasks {
     home_id: u16,
     /// `None` once it has moved out: others may live there then.
     tenancy: RefCell<Option<Tenancy>>,
+    moved_out: Cell<bool>,
 }
 
-struct Entry {
-    task: Rc<dyn Run>,
-    generation: u32,
-    /// Set when its address enters `ready`, cleared when it leaves.
-    queued: bool,
+/// The generation of a slot's task, and whether its address stands in `ready`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Word(u32);
+
+impl Word {
+    /// The slot is vacant: no address has this.
+    const VACANT: Self = Self(u32::MAX);
+
+    const fn asleep(generation: u32) -> Self {
+        Self(generation << 1)
+    }
+
+    const fn queued(generation: u32) -> Self {
+        Self(generation << 1 | 1)
+    }
+
+    const fn generation(self) -> u32 {
+        self.0 >> 1
+    }
 }
+
+const _: () = assert!(Word::queued(Address::GENERATION_MASK).0 < Word::VACANT.0);
 
 /// What a [`Tasks::run`] came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +75,7 @@ impl Tasks {
         let tenancy = Tenancy::new(bell)?;
         Ok(Self {
             slab: RefCell::default(),
+            words: RefCell::default(),
             ready: RefCell::default(),
             root_queued: Cell::new(false),
             next_id: Cell::new(1),
@@ -63,10 +84,14 @@ impl Tasks {
             home: tenancy.home,
             home_id: tenancy.id,
             tenancy: RefCell::new(Some(tenancy)),
+            moved_out: Cell::new(false),
         })
     }
 
     /// Makes a task of `future`; it is polled in the next turn.
+    ///
+    /// Inlined, so that the future is written where it stays; what needs no type stands apart.
+    #[inline]
     pub(crate) fn spawn<F>(
         &self,
         future: F,
@@ -76,24 +101,40 @@ impl Tasks {
     where
         F: Future + 'static,
     {
+        let (id, address) = self.reserve();
+        let task = TaskCell::new(future, id, address, name, spawned_at);
+        if address == self.root() {
+            task.end();
+        } else {
+            self.admit(address, task.clone());
+        }
+        JoinHandle::new(task)
+    }
+
+    /// The number of the next task, and its address: the root's where spawns are refused.
+    fn reserve(&self) -> (TaskId, Address) {
         let id = TaskId(self.next_id.get());
         self.next_id.set(id.0 + 1);
-        let generation = id.0 as u32 & Address::GENERATION_MASK;
         let key = self.slab.borrow().vacant_key();
         if self.closed.get() || key >= Address::ROOT as usize {
-            let task = TaskCell::new(future, id, self.root(), name, spawned_at);
-            task.end();
-            return JoinHandle::new(task);
+            return (id, self.root());
         }
-        let index = key as u32;
+        let (generation, index) = (id.0 as u32 & Address::GENERATION_MASK, key as u32);
         self.home().mail().make_room(index);
-        let address = Address::new(self.home_id, generation, index);
-        let task = TaskCell::new(future, id, address, name, spawned_at);
-        let entry = Entry { task: task.clone(), generation, queued: true };
-        let inserted = self.slab.borrow_mut().insert(entry);
-        debug_assert_eq!(inserted, key);
+        (id, Address::new(self.home_id, generation, index))
+    }
+
+    /// Takes in the task that the address was [reserved](Self::reserve) for, and queues it.
+    fn admit(&self, address: Address, task: Rc<dyn Run>) {
+        let inserted = self.slab.borrow_mut().insert(task);
+        debug_assert_eq!(inserted, address.index() as usize);
+        let mut words = self.words.borrow_mut();
+        let word = Word::queued(address.generation());
+        match words.get_mut(inserted) {
+            Some(vacant) => *vacant = word,
+            None => words.push(word),
+        }
         self.ready.borrow_mut().push_back(address);
-        JoinHandle::new(task)
     }
 
     /// Polls what is ready now, at most `limit` tasks; newcomers wait for the next turn.
@@ -132,15 +173,16 @@ impl Tasks {
     }
 
     /// Queues `address`, if it is there and not queued.
+    #[inline]
     pub(super) fn wake(&self, address: Address) {
         if address.index() == Address::ROOT {
             if !self.root_queued.replace(true) {
                 self.ready.borrow_mut().push_back(address);
             }
-        } else if let Some(entry) = self.slab.borrow_mut().get_mut(address.index() as usize)
-            && entry.generation == address.generation()
-            && !std::mem::replace(&mut entry.queued, true)
+        } else if let Some(word) = self.words.borrow_mut().get_mut(address.index() as usize)
+            && *word == Word::asleep(address.generation())
         {
+            *word = Word::queued(address.generation());
             self.ready.borrow_mut().push_back(address);
         }
     }
@@ -150,11 +192,12 @@ impl Tasks {
         let mut letters: Vec<Letter> = Vec::new();
         self.home().mail().collect(
             |index| {
-                let generation = match self.slab.borrow().get(index as usize) {
-                    Some(entry) => entry.generation,
-                    None => 0,
-                };
-                self.wake(Address::new(self.home_id, generation, index));
+                let word = self.words.borrow().get(index as usize).copied();
+                if index == Address::ROOT {
+                    self.wake_root();
+                } else if let Some(word) = word.filter(|word| *word != Word::VACANT) {
+                    self.wake(Address::new(self.home_id, word.generation(), index));
+                }
             },
             |letter| letters.push(letter),
         );
@@ -170,15 +213,8 @@ impl Tasks {
 
     /// Drops every task's future, in the order of spawning, with nothing borrowed.
     pub(crate) fn end_all(&self) {
-        let mut tasks: Vec<(TaskId, Address)> = self
-            .slab
-            .borrow()
-            .iter()
-            .map(|(index, entry)| {
-                let address = Address::new(self.home_id, entry.generation, index as u32);
-                (entry.task.id(), address)
-            })
-            .collect();
+        let mut tasks: Vec<(TaskId, Address)> =
+            self.slab.borrow().iter().map(|(_, task)| (task.id(), task.address())).collect();
         tasks.sort_unstable_by_key(|(id, _)| *id);
         for (_, address) in tasks {
             if let Some(task) = self.take_turn(address) {
@@ -192,12 +228,13 @@ impl Tasks {
 
     /// Whether its home is still its own, and not the next one's.
     pub(super) fn lives(&self) -> bool {
-        self.tenancy.borrow().is_some()
+        !self.moved_out.get()
     }
 
     /// Leaves the home to whoever needs one next: letters are refused from now on, and those that
     /// nobody will read any more are dropped.
     pub(crate) fn move_out(&self) {
+        self.moved_out.set(true);
         let tenancy = self.tenancy.take();
         drop(tenancy);
     }
@@ -237,18 +274,20 @@ impl Tasks {
     }
 
     fn take_turn(&self, address: Address) -> Option<Rc<dyn Run>> {
-        let mut slab = self.slab.borrow_mut();
-        let entry = slab.get_mut(address.index() as usize)?;
-        if entry.generation != address.generation() {
-            return None;
-        }
-        entry.queued = false;
-        Some(entry.task.clone())
+        let index = address.index() as usize;
+        let mut words = self.words.borrow_mut();
+        let word = words.get_mut(index).filter(|word| word.generation() == address.generation())?;
+        *word = Word::asleep(address.generation());
+        self.slab.borrow().get(index).cloned()
     }
 
     fn remove(&self, address: Address) {
-        let entry = self.slab.borrow_mut().remove(address.index() as usize);
-        debug_assert_eq!(entry.generation, address.generation());
+        let index = address.index() as usize;
+        self.words.borrow_mut()[index] = Word::VACANT;
+        let task = self.slab.borrow_mut().remove(index);
+        debug_assert_eq!(task.address(), address);
+        // It is not the last: whoever removes a task holds it.
+        drop(task);
     }
 }
 

@@ -30,13 +30,14 @@ fn main() -> ExitCode {
         _ => None,
     };
     let Some((name, times)) = told else {
-        eprintln!("usage: ringloop-instructions echo-leases|echo-slices|spawn|yield|wake|timer TIMES");
+        eprintln!("usage: ringloop-instructions echo-leases|echo-slices|connect|spawn|yield|wake|timer TIMES");
         return ExitCode::from(2);
     };
     let done = ringloop::run(async {
         match name {
             "echo-leases" => echo(times, true).await,
             "echo-slices" => echo(times, false).await,
+            "connect" => connections(times).await,
             "spawn" => Ok(spawns(times).await),
             "yield" => Ok(yields(times).await),
             "wake" => Ok(wakes(times).await),
@@ -85,6 +86,23 @@ async fn serve(mut stream: TcpStream, leases: bool) -> io::Result<()> {
             n => stream.write_all(&buf[..n]).await?,
         }
     }
+}
+
+/// A connection each: made, served by a task of its own, closed.
+async fn connections(times: u32) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    for _ in 0..times {
+        let mut client = TcpStream::connect(address).await?;
+        let (server, _) = listener.accept().await?;
+        let serving = spawn(serve(server, true));
+        client.write_all(&MESSAGE).await?;
+        let echoed = client.read_chunk().await?;
+        assert_eq!(echoed.as_deref(), Some(&MESSAGE[..]), "64 bytes come in one piece on loopback");
+        drop(client);
+        serving.await.map_err(io::Error::other)??;
+    }
+    Ok(())
 }
 
 /// A task is spawned and awaited.

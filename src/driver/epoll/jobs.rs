@@ -70,9 +70,14 @@ impl Jobs {
         self.workers.withdraw(job)
     }
 
+    /// Whether results have come.
+    pub(super) fn any_ended(&self) -> bool {
+        self.results.any.load(Ordering::Acquire)
+    }
+
     /// The results that have come.
     pub(super) fn take(&self) -> Vec<(Token, i32)> {
-        if !self.results.any.load(Ordering::Acquire) {
+        if !self.any_ended() {
             return Vec::new();
         }
         self.results.any.store(false, Ordering::Relaxed);

@@ -268,6 +268,13 @@ impl Driver for Epoll {
         Ok(())
     }
 
+    fn is_quiet(&mut self) -> bool {
+        self.asked.is_empty()
+            && self.carried.is_empty()
+            && !self.jobs.any_ended()
+            && !self.look.is_due()
+    }
+
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         perform::call(call)
     }

@@ -31,6 +31,10 @@ impl Driver for Script {
         match *self {}
     }
 
+    fn is_quiet(&mut self) -> bool {
+        match *self {}
+    }
+
     fn call(&mut self, _call: Call<'_>) -> io::Result<i32> {
         match *self {}
     }

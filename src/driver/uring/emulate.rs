@@ -65,6 +65,11 @@ impl Emulated {
         Some(data_of(key))
     }
 
+    /// Whether a [`pump`](Self::pump) would do nothing.
+    pub(super) fn is_idle(&self) -> bool {
+        self.fired.is_empty()
+    }
+
     /// Takes a poll's completion in. False: it is not one of ours.
     pub(super) fn hear(&mut self, user_data: u64) -> bool {
         if user_data & 0xffff_ffff != MARK {

@@ -34,6 +34,11 @@ impl Quiet {
         admitted
     }
 
+    /// Whether all are answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sends.is_empty()
+    }
+
     /// Takes note of a completion: a quiet send that has one is answered by it.
     pub(super) fn hear(&mut self, token: Token) {
         if let Some(index) = self.sends.iter().position(|(quiet, _)| *quiet == token) {
