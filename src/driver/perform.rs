@@ -27,6 +27,10 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
         Call::PeerAddr { fd, address } => socket::peer_addr(fd, address),
         Call::Shutdown { fd, how } => socket::shutdown(fd, how),
         Call::AcceptNow { fd } => retry(|| socket::accept(fd)),
+        Call::ReadNow { fd, into, offset } => {
+            let len = into.len().min(i32::MAX as usize);
+            retry(|| file::read_slice_now(fd, &mut into[..len], offset)).map(|len| len as i32)
+        }
         Call::SetNonblocking { fd, on } => file::set_nonblocking(fd, on),
         Call::Duplicate { fd } => file::duplicate(fd),
     }

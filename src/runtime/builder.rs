@@ -75,7 +75,11 @@ impl Builder {
             buffers: (128, 16 * 1024),
             buffer_budget: 64 << 20,
             blocking_threads: 64,
-            limits: Limits { grace: Duration::from_secs(5), linger: Duration::from_secs(30) },
+            limits: Limits {
+                grace: Duration::from_secs(5),
+                linger: Duration::from_secs(30),
+                direct: true,
+            },
         }
     }
 
@@ -103,6 +107,14 @@ impl Builder {
     /// only when its reader waits and has nothing.
     pub fn buffer_budget(&mut self, bytes: u64) -> &mut Self {
         self.buffer_budget = bytes;
+        self
+    }
+
+    /// Whether bytes may go by system calls of their own, without a copy, where that is faster (they may,
+    /// by default): reads of files that are in the page cache. Nothing changes but the speed. Off, every
+    /// byte goes by the backend's queue.
+    pub fn direct(&mut self, direct: bool) -> &mut Self {
+        self.limits.direct = direct;
         self
     }
 

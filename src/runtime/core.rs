@@ -59,6 +59,8 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
     /// How long a dropped stream may take to send what it had taken.
     pub(crate) linger: Duration,
+    /// Whether bytes may go by calls of their own.
+    pub(crate) direct: bool,
 }
 
 /// Whom a timer tells.
@@ -149,6 +151,16 @@ impl Core {
             return Err(forked());
         }
         self.driver.borrow_mut().as_mut().ok_or_else(ended)?.call(call)
+    }
+
+    /// A call that moves bytes past the driver's queue: how many.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub(crate) fn call_directly(&self, call: Call<'_>) -> io::Result<usize> {
+        self.counters.direct();
+        self.call(call).map(|len| len as usize)
     }
 
     /// The result of a future's request, if it is there; else `waker` is kept.
@@ -297,6 +309,16 @@ impl Core {
             return Err(ended());
         }
         if is_current(self) { Ok(()) } else { Err(elsewhere()) }
+    }
+
+    /// Whether a future may begin something here and now: it may wait, and the end has not come.
+    ///
+    /// # Errors
+    ///
+    /// As [`may_wait`](Self::may_wait).
+    pub(crate) fn may_begin(&self) -> io::Result<()> {
+        self.may_wait()?;
+        if self.closing.get() { Err(ended()) } else { Ok(()) }
     }
 
     pub(super) fn is_closed(&self) -> bool {

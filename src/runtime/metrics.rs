@@ -20,6 +20,10 @@ pub struct Metrics {
     pub strays: u64,
     /// System calls that the runtime's thread made through ringloop.
     pub syscalls: u64,
+    /// Of these, calls that moved bytes past the backend's queue, or tried to ([`Builder::direct`]).
+    ///
+    /// [`Builder::direct`]: crate::Builder::direct
+    pub direct_calls: u64,
     /// Tasks ever spawned.
     pub tasks_spawned: u64,
     /// Tasks that have not ended.
@@ -62,6 +66,7 @@ pub(super) fn of(core: &Core) -> Metrics {
         completions: counters.completions.get(),
         strays: counters.strays.get(),
         syscalls: sys::count::syscalls() - counters.syscalls_before,
+        direct_calls: counters.direct_calls.get(),
         tasks_spawned: core.tasks().spawned(),
         tasks_alive: core.tasks().alive(),
         in_flight: core.in_flight(),
@@ -77,6 +82,7 @@ pub(super) struct Counters {
     turns: Cell<u64>,
     completions: Cell<u64>,
     strays: Cell<u64>,
+    direct_calls: Cell<u64>,
     syscalls_before: u64,
 }
 
@@ -86,6 +92,7 @@ impl Counters {
             turns: Cell::new(0),
             completions: Cell::new(0),
             strays: Cell::new(0),
+            direct_calls: Cell::new(0),
             syscalls_before: sys::count::syscalls(),
         }
     }
@@ -96,6 +103,10 @@ impl Counters {
 
     pub(super) fn completed(&self, n: usize) {
         self.completions.set(self.completions.get() + n as u64);
+    }
+
+    pub(super) fn direct(&self) {
+        self.direct_calls.set(self.direct_calls.get() + 1);
     }
 
     pub(super) fn stray(&self) {
