@@ -151,9 +151,7 @@ impl Driver for Script {
                 *address = self.address;
                 Ok(0)
             }
-            Call::AcceptNow { .. } | Call::ReadNow { .. } => {
-                Err(io::ErrorKind::WouldBlock.into())
-            }
+            Call::AcceptNow { .. } | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }
     }

@@ -14,7 +14,7 @@ use std::io;
 
 use crate::op::Call;
 use crate::runtime::Fd;
-use crate::task::spend;
+use crate::task::spend_many;
 
 /// The most that one call reads: others wait meanwhile.
 const MOST: usize = 1 << 20;
@@ -58,7 +58,8 @@ impl Cached {
         }
         let len = into.len().min(MOST);
         let into = &mut into[..len];
-        let (n, next) = match fd.core().call_directly(Call::ReadNow { fd: fd.raw(), into, offset }) {
+        let (n, next) = match fd.core().call_directly(Call::ReadNow { fd: fd.raw(), into, offset })
+        {
             Ok(n @ 1..) => (n.min(len), Next::FRESH),
             // Some kernels say so of what is not cached.
             Ok(0) => (0, next.missed()),
@@ -67,7 +68,7 @@ impl Cached {
         };
         self.next.set(next);
         if n > 0 {
-            (0..=n / SHARE).for_each(|_| spend());
+            spend_many(1 + (n / SHARE) as u16);
         }
         n
     }
@@ -88,6 +89,36 @@ impl Next {
             Self::Skip { left: 0, then } => Self::Try { then },
             Self::Skip { left, then } => Self::Skip { left: left - 1, then },
             other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of `reads` reads are tried, if all of them miss.
+    fn tried(cached: &Cached, reads: usize) -> Vec<usize> {
+        let mut tried = Vec::new();
+        for i in 0..reads {
+            let next = cached.next.get();
+            let try_it = matches!(next, Next::Try { .. });
+            cached.next.set(if try_it { next.missed() } else { next.skipped() });
+            tried.extend(try_it.then_some(i));
+        }
+        tried
+    }
+
+    #[test]
+    fn after_each_miss_twice_as_many_go_untried_and_never_more_than_64() {
+        let cached = Cached::new(libc::O_RDONLY, true);
+        assert_eq!(tried(&cached, 270), [0, 2, 5, 10, 19, 36, 69, 134, 199, 264]);
+    }
+
+    #[test]
+    fn files_that_bypass_the_cache_are_never_tried_nor_are_any_where_it_is_not_allowed() {
+        for (flags, allowed) in [(libc::O_DIRECT, true), (libc::O_RDWR, false)] {
+            assert_eq!(tried(&Cached::new(flags, allowed), 1000), []);
         }
     }
 }
