@@ -108,7 +108,7 @@ fn what_is_cached_is_read_without_the_queue_and_without_the_option_by_it() {
     });
 }
 
-// Seen to fail when EAGAIN is taken for the end of the file.
+// Seen to fail when a miss is taken for the end of the file.
 #[test]
 fn what_is_not_cached_comes_right_wherever_the_edge_of_the_cache_is() {
     const LEN: usize = 1_500_000;
@@ -188,6 +188,7 @@ fn the_end_is_the_end_until_the_file_grows() {
     });
 }
 
+// Seen to fail when a file that refuses is asked again, and when a miss is taken for the end of the file.
 #[test]
 fn what_is_no_file_on_a_disk_reads_as_it_always_did() {
     run_on_each(|| async {
@@ -251,7 +252,7 @@ impl Wake for Reads {
     }
 }
 
-// Seen to fail when `Core::may_begin` does not ask whether the end has begun.
+// Seen to fail when `read_at` does not call `Core::may_begin`, and when that does not ask whether the end has begun.
 #[test]
 fn a_waker_that_reads_while_its_runtime_ends_hears_that_it_has_ended() {
     on_each_backend(|builder| {
@@ -291,7 +292,7 @@ mod refused {
         calls == 1
     }
 
-    // Seen to fail when the number of skipped reads does not grow, or has no bound.
+    // Seen to fail when the number of skipped reads does not grow, has no bound, or is not set back by a hit.
     #[test]
     fn reads_that_find_nothing_are_tried_ever_more_seldom() {
         run_on_each(|| async {
