@@ -11,6 +11,7 @@
 //! | `RINGLOOP_TEST_WAITS` | `EINTR/5` | every fifth entry into the kernel to wait fails with that errno (epoll's only with EINTR) |
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::OnceLock;
 
@@ -28,6 +29,12 @@ pub fn fail_waits(first: u64, times: u64, errno: i32) {
 pub fn waits() -> u64 {
     PLAN.set(None);
     WAITS.get()
+}
+
+/// The next reads of this thread that must not wait (`preadv2(2)` with `RWF_NOWAIT`) are answered so:
+/// with an errno, or with 0 bytes where it is 0. They do not reach the kernel.
+pub fn refuse_reads(errnos: &[i32]) {
+    READS.set(errnos.iter().copied().collect());
 }
 
 /// The next runtime of this thread has no kernel behind it: `steps` say what comes of its requests.
@@ -115,6 +122,7 @@ struct Plan {
 thread_local! {
     static WAITS: Cell<u64> = const { Cell::new(0) };
     static PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
+    static READS: RefCell<VecDeque<i32>> = const { RefCell::new(VecDeque::new()) };
     static SCRIPT: RefCell<Option<Vec<Step>>> = const { RefCell::new(None) };
 }
 
@@ -142,6 +150,11 @@ pub(crate) fn before_epoll_wait() -> io::Result<()> {
         Some(libc::EINTR) => Err(io::Error::from_raw_os_error(libc::EINTR)),
         _ => Ok(()),
     }
+}
+
+pub(crate) fn read_now() -> Option<io::Result<usize>> {
+    let errno = READS.with_borrow_mut(VecDeque::pop_front)?;
+    Some(if errno == 0 { Ok(0) } else { Err(io::Error::from_raw_os_error(errno)) })
 }
 
 /// Counts a wait: the errno that it shall fail with.

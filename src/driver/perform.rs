@@ -35,6 +35,10 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
             let len = bytes.len().min(i32::MAX as usize);
             retry(|| socket::send_slice(fd, &bytes[..len])).map(|len| len as i32)
         }
+        Call::ReadNow { fd, into, offset } => {
+            let len = into.len().min(i32::MAX as usize);
+            retry(|| file::read_slice_now(fd, &mut into[..len], offset)).map(|len| len as i32)
+        }
         Call::SetNonblocking { fd, on } => file::set_nonblocking(fd, on),
         Call::Duplicate { fd } => file::duplicate(fd),
     }

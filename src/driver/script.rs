@@ -155,9 +155,10 @@ impl Driver for Script {
                 *address = self.address;
                 Ok(0)
             }
-            Call::AcceptNow { .. } | Call::RecvNow { .. } | Call::SendNow { .. } => {
-                Err(io::ErrorKind::WouldBlock.into())
-            }
+            Call::AcceptNow { .. }
+            | Call::RecvNow { .. }
+            | Call::SendNow { .. }
+            | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }
     }

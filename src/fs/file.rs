@@ -1,14 +1,18 @@
 //! An open file.
 
 use std::ffi::CString;
+use std::future::poll_fn;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
+use std::task::{Poll, ready};
 
+use super::cached::Cached;
 use super::op::{OpenOp, ReadOp, SyncOp, WriteOp};
 use crate::buf::Block;
 use crate::runtime::{Fd, Submit, current};
+use crate::task::poll_proceed;
 
 /// An open file, read and written at positions.
 ///
@@ -36,6 +40,7 @@ use crate::runtime::{Fd, Submit, current};
 #[derive(Debug)]
 pub struct File {
     fd: Rc<Fd>,
+    cached: Cached,
 }
 
 impl File {
@@ -71,11 +76,16 @@ impl File {
         let path = CString::new(path.as_os_str().as_bytes())?;
         let path = Block::copy_of(path.as_bytes_with_nul());
         let open = OpenOp { core: core.clone(), path, flags, mode: 0o666 };
-        let fd = Submit::new(core, open).await?;
-        Ok(Self { fd: Rc::new(fd) })
+        let fd = Submit::new(core.clone(), open).await?;
+        let cached = Cached::new(flags, core.limits().direct);
+        Ok(Self { fd: Rc::new(fd), cached })
     }
 
-    /// Reads at `offset` into `buf`: at most 64 KiB a call; 0 is the end of the file.
+    /// Reads at `offset` into `buf`; 0 is the end of the file.
+    ///
+    /// What is in the page cache comes at once, up to 1 MiB a call; else the call waits, and brings up to
+    /// 64 KiB. Less than there is room for says nothing but that: read on behind it. A task that finds
+    /// everything in the cache still gives way to others.
     ///
     /// # Errors
     ///
@@ -83,10 +93,18 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it changes nothing.
+    /// Dropping it changes nothing, neither the file nor `buf`.
     pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         check(offset)?;
         let core = self.fd.core();
+        let n = poll_fn(|cx| {
+            ready!(poll_proceed(cx));
+            core.may_begin()?;
+            Poll::Ready(io::Result::Ok(self.cached.read(&self.fd, buf, offset)))
+        });
+        if let n @ 1.. = n.await? {
+            return Ok(n);
+        }
         let block = core.spares().block(buf.len());
         let len = u32::try_from(buf.len()).unwrap_or(u32::MAX);
         let read = ReadOp { fd: self.fd.clone(), block, len, offset };

@@ -218,7 +218,7 @@ impl Socket {
 
 /// A large result counts as so many small ones: others wait meanwhile.
 fn spend_for(len: usize) {
-    (0..(len / LARGE).max(1)).for_each(|_| spend());
+    spend_many((len / LARGE).max(1) as u16);
 }
 
 #[cfg(test)]

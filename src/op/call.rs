@@ -29,6 +29,9 @@ pub(crate) enum Call<'a> {
     RecvNow { fd: RawFd, into: &'a mut [u8] },
     /// `send(2)` of what there is room for: how many bytes; `EAGAIN` when there is none.
     SendNow { fd: RawFd, bytes: &'a [u8] },
+    /// `preadv2(2)` with `RWF_NOWAIT`, of what is in memory: how many bytes; `EAGAIN` when nothing is,
+    /// `EOPNOTSUPP` where that cannot be promised. On Linux 5.9 and 5.10, 0 may mean `EAGAIN`.
+    ReadNow { fd: RawFd, into: &'a mut [u8], offset: u64 },
     /// Sets or clears `O_NONBLOCK`.
     SetNonblocking { fd: RawFd, on: bool },
     /// Cuts a duplicate (`F_DUPFD_CLOEXEC`): the new descriptor.

@@ -61,7 +61,7 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
     /// How long a dropped stream may take to send what it had taken.
     pub(crate) linger: Duration,
-    /// Whether large pieces may go by calls of their own.
+    /// Whether bytes may go by calls of their own.
     pub(crate) direct: bool,
 }
 
@@ -311,6 +311,16 @@ impl Core {
             return Err(ended());
         }
         if is_current(self) { Ok(()) } else { Err(elsewhere()) }
+    }
+
+    /// Whether a future may begin something here and now: it may wait, and the end has not come.
+    ///
+    /// # Errors
+    ///
+    /// As [`may_wait`](Self::may_wait).
+    pub(crate) fn may_begin(&self) -> io::Result<()> {
+        self.may_wait()?;
+        if self.closing.get() { Err(ended()) } else { Ok(()) }
     }
 
     pub(super) fn is_closed(&self) -> bool {

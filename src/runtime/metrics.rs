@@ -20,7 +20,7 @@ pub struct Metrics {
     pub strays: u64,
     /// System calls that the runtime's thread made through ringloop.
     pub syscalls: u64,
-    /// Of these, calls that moved large pieces past the backend's queue ([`Builder::direct`]).
+    /// Of these, calls that moved bytes past the backend's queue, or tried to ([`Builder::direct`]).
     ///
     /// [`Builder::direct`]: crate::Builder::direct
     pub direct_calls: u64,

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::{check, check_len, count};
+use crate::testing;
 
 /// Takes ownership of a descriptor that a syscall has just made.
 pub(crate) fn own(fd: RawFd) -> OwnedFd {
@@ -113,6 +114,15 @@ pub(crate) unsafe fn read_now(
     count::one();
     // SAFETY: `slice` is one iovec; what it names is passed on to the caller.
     check_len(unsafe { libc::preadv2(fd, &raw const slice, 1, at(offset), libc::RWF_NOWAIT) })
+}
+
+/// [`read_now`] into a slice.
+pub(crate) fn read_slice_now(fd: RawFd, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    if let Some(answer) = testing::read_now() {
+        return answer;
+    }
+    // SAFETY: a slice is writable for its length.
+    unsafe { read_now(fd, into.as_mut_ptr(), into.len(), Some(offset)) }
 }
 
 /// [`write()`] that never waits, whatever the descriptor's flags: `EAGAIN` instead. `EOPNOTSUPP` where

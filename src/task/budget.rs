@@ -49,8 +49,15 @@ pub(crate) fn has_budget() -> bool {
 /// Counts one ready result.
 #[inline]
 pub(crate) fn spend() {
-    let left = LEFT.get();
-    if left != UNLIMITED {
-        LEFT.set(left.saturating_sub(1));
-    }
+    spend_many(1);
+}
+
+/// Counts one that was as much work as `results`.
+#[inline]
+pub(crate) fn spend_many(results: u16) {
+    LEFT.with(|left| {
+        if left.get() != UNLIMITED {
+            left.set(left.get().saturating_sub(results));
+        }
+    });
 }

@@ -25,7 +25,7 @@ mod tasks;
 mod waker;
 mod yield_now;
 
-pub(crate) use budget::{has_budget, poll_proceed, spend};
+pub(crate) use budget::{has_budget, poll_proceed, spend, spend_many};
 pub(crate) use cell::quietly;
 pub(crate) use home::HomeRef;
 pub(crate) use local::Entered;

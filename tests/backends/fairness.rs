@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use ringloop::fs::File;
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::task::yield_now;
 use ringloop::time::sleep;
@@ -109,6 +110,31 @@ fn a_main_future_that_reads_what_is_parked_gives_way() {
         let stream = full_inbox().await;
         let given = polls_of_another(read_bytes(stream)).await;
         assert!(given >= 70, "it gave way {given} times");
+    });
+}
+
+// Seen to fail when a read from the cache counts for nothing, and when a large one counts for one.
+#[test]
+fn a_task_that_reads_a_cached_file_gives_way() {
+    run_on_each(|| async {
+        let path = std::env::temp_dir().join(format!("ringloop-fair-{}", std::process::id()));
+        std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+        for (reads, len, most) in [(10_000, 1, 200), (200, 1 << 20, 250)] {
+            let file = File::open(&path).await.unwrap();
+            let before = metrics();
+            let work = async {
+                let mut buf = vec![0; len];
+                for _ in 0..reads {
+                    assert!(file.read_at(&mut buf, 0).await.unwrap() > 0);
+                }
+            };
+            let given = polls_of_another(work).await;
+            assert!(given >= 70, "it gave way {given} times in {reads} reads of {len}");
+            // Not where the file system lets nothing be read at once.
+            let direct = metrics().direct_calls - before.direct_calls == reads;
+            assert!(!direct || given <= most, "it gave way {given} times");
+        }
+        std::fs::remove_file(path).unwrap();
     });
 }
 

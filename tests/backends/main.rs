@@ -6,6 +6,7 @@
 
 mod support;
 
+mod cached;
 mod choose;
 mod elsewhere;
 mod ends;

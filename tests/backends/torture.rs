@@ -50,6 +50,10 @@ fn life(backend: BackendChoice) {
         let file = File::open("/proc/self/exe").await.unwrap();
         assert_eq!(file.read_at(&mut back[..4], 0).await.unwrap(), 4);
         assert_eq!(&back[..4], b"\x7fELF");
+        // This one is in no cache.
+        let file = File::open("/proc/version").await.unwrap();
+        assert_eq!(file.read_at(&mut back[..5], 0).await.unwrap(), 5);
+        assert_eq!(&back[..5], b"Linux");
         sleep(Duration::from_micros(100)).await;
         assert_eq!(ringloop::metrics().strays, 0);
         // In flight at the end: an accept, a receive, bytes that were written and not sent.

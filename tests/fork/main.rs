@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use ringloop::fs::File;
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::task::yield_now;
 use ringloop::time::{Sleep, sleep};
@@ -78,6 +79,7 @@ struct World {
     here: TcpStream,
     there: TcpStream,
     listener: TcpListener,
+    file: File,
     lease: Lease,
     sleep: Sleep,
     handle: Handle,
@@ -99,7 +101,8 @@ fn world(runtime: &mut Runtime) -> World {
         yield_now().await;
         let mut sleep = sleep(Duration::from_millis(200));
         assert!(poll_once(&mut sleep).is_pending());
-        World { here, there, listener, lease, sleep, handle, task }
+        let file = File::open("/proc/self/exe").await.unwrap();
+        World { here, there, listener, file, lease, sleep, handle, task }
     })
 }
 
@@ -111,6 +114,8 @@ fn goes_on(runtime: &mut Runtime, mut world: World) {
         let n = world.here.read(&mut buf).await.unwrap();
         assert_eq!(&buf[..n], b"after");
         assert_eq!(&world.lease[..], b"before");
+        assert_eq!(world.file.read_at(&mut buf[..4], 0).await.unwrap(), 4);
+        assert_eq!(&buf[..4], b"\x7fELF");
         let address = world.listener.local_addr().unwrap();
         let dialled = TcpStream::connect(address).await.unwrap();
         let (accepted, _) = world.listener.accept().await.unwrap();
@@ -135,6 +140,7 @@ fn use_it(runtime: &mut Runtime, world: &mut World) {
     refused("read", poll_once(world.here.read(&mut [0; 8])));
     refused("read_chunk", poll_once(world.there.read_chunk()));
     refused("write_all", poll_once(world.there.write_all(b"from the child")));
+    refused("read_at", poll_once(world.file.read_at(&mut [0; 8], 0)));
     refused("accept", poll_once(world.listener.accept()));
     refused("shutdown", poll_once(world.here.shutdown(std::net::Shutdown::Both)));
     refused("peer_addr", Poll::Ready(world.here.peer_addr()));
@@ -191,8 +197,8 @@ fn dropping_the_parents_runtime_in_a_child_closes_its_copies_and_harms_nobody() 
                     drop(all.take());
                     drop(runtime.take());
                 }
-                // Two streams and the listener; the ring or the epoll; the bell has other holders.
-                assert!(descriptors() <= before - 4, "{} of {before} are open", descriptors());
+                // Two streams, the listener and the file; the ring or the epoll; the bell has other holders.
+                assert!(descriptors() <= before - 5, "{} of {before} are open", descriptors());
                 assert!(start.elapsed() < Duration::from_secs(2), "it waited for the kernel");
                 works(&builder);
             })

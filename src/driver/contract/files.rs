@@ -1,6 +1,7 @@
 //! Promises 1 and 2 for files, pipes, polls and closes.
 
 use std::ffi::CString;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 
 use super::*;
@@ -62,6 +63,36 @@ fn a_file_is_opened_written_synced_and_read_back() {
         rig.close(fd);
         std::fs::remove_file(path).unwrap();
         assert_eq!(rig.result(open(libc::O_RDONLY)), -libc::ENOENT);
+    });
+}
+
+// Seen to fail when the offset is rounded down to a page.
+#[test]
+fn a_read_now_says_what_is_there_or_why_not_and_leaves_nothing_behind() {
+    each(|rig| {
+        let path = std::env::temp_dir().join(format!("ringloop-now-{}", std::process::id()));
+        let bytes = pattern(100_000);
+        std::fs::write(&path, &bytes).unwrap();
+        let fd = std::fs::File::open(&path).unwrap().into_raw_fd();
+        let mut now = |fd, into: &mut [u8], offset| {
+            let answer = rig.driver.call(Call::ReadNow { fd, into, offset });
+            answer.unwrap_or_else(|error| -error.raw_os_error().unwrap())
+        };
+        let mut back = vec![0; 70_000];
+        match now(fd, &mut back, 1) {
+            // Not on every file system.
+            n if n == -libc::EOPNOTSUPP || n == -libc::EAGAIN => {}
+            n => assert!(n > 0 && back[..n as usize] == bytes[1..=n as usize]),
+        }
+        assert!([0, -libc::EOPNOTSUPP].contains(&now(fd, &mut back, 100_000)));
+        let (reader, _writer) = std::io::pipe().unwrap();
+        assert_eq!(now(reader.as_raw_fd(), &mut back, 0), -libc::ESPIPE);
+        let written = std::fs::File::options().write(true).open(&path).unwrap();
+        assert_eq!(now(written.as_raw_fd(), &mut back, 0), -libc::EBADF);
+        let directory = std::fs::File::open("/").unwrap();
+        assert_eq!(now(directory.as_raw_fd(), &mut back, 0), -libc::EOPNOTSUPP);
+        rig.close(fd);
+        std::fs::remove_file(path).unwrap();
     });
 }
 

@@ -93,6 +93,25 @@ async fn read_at(cut: Cut) -> Ends {
     let mut buf = vec![0; LEN];
     let n = file.read_at(&mut buf, 2).await.unwrap();
     assert!(buf[..n] == pattern(2, LEN - 2)[..]);
+    read_by_the_queue(cut).await & ends
+}
+
+/// Reads a file that is in no cache.
+async fn read_by_the_queue(cut: Cut) -> Ends {
+    const PATH: &str = "/proc/version";
+    let all = std::fs::read(PATH).unwrap();
+    let file = File::open(PATH).await.unwrap();
+    let mut buf = vec![0; 1000];
+    let got = cut.off(file.read_at(&mut buf, 1), || {}).await;
+    let ends = got.map(|n| assert_eq!(buf[..n.unwrap()], all[1..])).is_some();
+    assert!(
+        ends || buf.iter().all(|&byte| byte == 0),
+        "somebody wrote into a dropped read's buffer"
+    );
+    drop(buf);
+    let mut buf = vec![0; 1000];
+    let n = file.read_at(&mut buf, 2).await.unwrap();
+    assert_eq!(buf[..n], all[2..]);
     ends
 }
 
