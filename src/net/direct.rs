@@ -21,7 +21,7 @@ use super::socket::{Socket, WATCH};
 use crate::buf::Block;
 use crate::op::{Call, Completion, Request};
 use crate::runtime::{Waiting, Wakes};
-use crate::task::spend;
+use crate::task::spend_many;
 
 /// From here on a slice is worth a call of its own.
 pub(super) const LARGE: usize = 16 * 1024;
