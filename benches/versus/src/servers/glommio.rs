@@ -24,7 +24,6 @@ pub(super) fn serve(listener: StdListener, buffer: usize) -> io::Result<()> {
         let listener = unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) };
         loop {
             let stream = listener.accept().await?;
-            stream.set_nodelay(true)?;
             glommio::spawn_local(echo(stream, buffer)).detach();
         }
     })

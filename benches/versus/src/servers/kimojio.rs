@@ -15,7 +15,6 @@ pub(super) fn serve(listener: TcpListener, buffer: usize) -> io::Result<()> {
     let served: Option<Result<io::Result<()>, _>> = runtime.block_on(async move {
         loop {
             let stream = TcpStream::from(accept(&listener).await?);
-            stream.set_nodelay(true)?;
             spawn_task(echo(stream, buffer));
         }
     });

@@ -42,7 +42,6 @@ const EVENTS: usize = 1024;
 impl Loop {
     fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        super::nodelay_by_inheritance(&listener)?;
         // SAFETY: takes no pointer.
         let epoll = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) } as isize)?;
         // SAFETY: fresh from the kernel, and nobody else's.

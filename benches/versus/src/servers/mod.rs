@@ -1,8 +1,8 @@
 //! The servers, one file each: each is what a user of that runtime would write.
 //!
 //! Each accepts from the listener that it is given for ever, and echoes on each connection until the
-//! peer has ended its side; then it closes. One thread. No server sets TCP_NODELAY on one and not on
-//! another: all set it.
+//! peer has ended its side; then it closes. One thread. Their connections inherit TCP_NODELAY from the
+//! listener.
 
 use std::io;
 use std::net::TcpListener;
@@ -22,6 +22,7 @@ mod tokio;
 
 /// Serves for ever.
 pub(crate) fn serve(server: Server, listener: TcpListener, workload: Workload) -> io::Result<()> {
+    nodelay_by_inheritance(&listener)?;
     match server {
         Server::LimitUring => limit_uring::serve(listener, workload),
         Server::LimitEpoll => limit_epoll::serve(listener, workload),

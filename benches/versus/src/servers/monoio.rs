@@ -22,7 +22,6 @@ pub(super) fn serve(listener: StdListener, buffer: usize) -> io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         loop {
             let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
             monoio::spawn(echo(stream, buffer));
         }
     })

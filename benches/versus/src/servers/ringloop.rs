@@ -40,7 +40,6 @@ fn serve<F: Future<Output = io::Result<()>> + 'static>(
         let listener = TcpListener::from_std(listener)?;
         loop {
             let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
             drop(spawn(echo(stream)));
         }
     })

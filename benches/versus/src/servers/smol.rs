@@ -15,7 +15,6 @@ pub(super) fn serve(listener: StdListener, buffer: usize) -> io::Result<()> {
         let listener = TcpListener::from(Async::new(listener)?);
         loop {
             let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
             executor.spawn(echo(stream, buffer)).detach();
         }
     }))

@@ -17,7 +17,6 @@ pub(super) fn serve(listener: StdListener, buffer: usize) -> io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         loop {
             let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
             spawn_local(echo(stream, buffer));
         }
     })

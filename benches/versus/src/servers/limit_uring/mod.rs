@@ -1,7 +1,7 @@
 //! The hand-written loop on io_uring: no tasks, no wakers, the best technique known for each workload.
 //!
 //! Always: SINGLE_ISSUER and DEFER_TASKRUN, a registered ring descriptor, multishot accept, one enter
-//! a turn, and the accepted sockets inherit TCP_NODELAY from the listener.
+//! a turn.
 //!
 //! | workload | technique | why |
 //! |---|---|---|
@@ -26,7 +26,6 @@ mod stream;
 pub(super) fn serve(listener: TcpListener, workload: Workload) -> io::Result<()> {
     // A nonblocking descriptor would end operations with EAGAIN that ought to wait.
     listener.set_nonblocking(false)?;
-    super::nodelay_by_inheritance(&listener)?;
     let mut ring = build().map_err(|error| super::no_ring("limit-uring", error))?;
     if workload.streams() {
         stream::serve(listener, &mut ring)
