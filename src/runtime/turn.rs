@@ -38,10 +38,12 @@ impl Core {
             Ran::RootEnded => Until::Now,
             Ran::All => self.until(deadline),
         };
+        let until = if self.stays_awake(until) { Until::Now } else { until };
         let mail = self.tasks.home().mail();
         let asleep = until != Until::Now && mail.fall_asleep();
         let waited = self.wait(if asleep { until } else { Until::Now });
         if asleep {
+            self.counters.sleep();
             mail.wake_up();
         }
         self.settle();
@@ -88,6 +90,31 @@ impl Core {
             (Some(a), Some(b)) => Until::Instant(a.min(b)),
             (Some(one), None) | (None, Some(one)) => Until::Instant(one),
             (None, None) => Until::Event,
+        }
+    }
+
+    /// Looks for news for a while, where that was asked for, instead of sleeping at once: whether some
+    /// came, or may have come.
+    fn stays_awake(&self, until: Until) -> bool {
+        let spin = self.limits().spin;
+        if spin.is_zero() {
+            return false;
+        }
+        if until == Until::Now {
+            self.idle_since.set(None);
+            return true;
+        }
+        loop {
+            let now = self.now();
+            let since = self.idle_since.get().unwrap_or(now);
+            self.idle_since.set(Some(since));
+            let news = self.tasks.home().mail().pending()
+                || matches!(until, Until::Instant(at) if at <= now)
+                || !self.driver.borrow_mut().as_mut().is_some_and(Driver::is_quiet);
+            if news || now.duration_since(since) >= spin {
+                return news;
+            }
+            std::hint::spin_loop();
         }
     }
 
