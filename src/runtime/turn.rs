@@ -108,8 +108,8 @@ impl Core {
             let now = self.now();
             let since = self.idle_since.get().unwrap_or(now);
             self.idle_since.set(Some(since));
+            // A timer that is due is met by a wait, and the driver asks for one every so often.
             let news = self.tasks.home().mail().pending()
-                || matches!(until, Until::Instant(at) if at <= now)
                 || !self.driver.borrow_mut().as_mut().is_some_and(Driver::is_quiet);
             if news || now.duration_since(since) >= spin {
                 return news;
