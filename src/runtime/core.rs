@@ -46,8 +46,8 @@ pub(crate) struct Core {
     pub(super) counters: Counters,
     limits: Limits,
     totals: bool,
-    /// Set by the first turn with nothing to do, where those stay awake for a while.
-    pub(super) idle_since: Cell<Option<Instant>>,
+    /// Where idle turns stay awake for a while: the polls before the first of them, and when it was.
+    pub(super) idle: Cell<Option<(u64, Instant)>>,
     /// What the last wait brought, until it is settled.
     pub(super) done: RefCell<Vec<Completion>>,
     pub(super) scratch: RefCell<Scratch>,
@@ -109,7 +109,7 @@ impl Core {
             may_be_quiet: Cell::new(false),
             counters: Counters::new(),
             limits,
-            idle_since: Cell::new(None),
+            idle: Cell::new(None),
             done: RefCell::default(),
             scratch: RefCell::default(),
             ended_at: Cell::new(now),

@@ -97,17 +97,17 @@ impl Core {
     /// came, or may have come.
     fn stays_awake(&self, until: Until) -> bool {
         let spin = self.limits().spin;
-        if spin.is_zero() {
+        if spin.is_zero() || until == Until::Now {
             return false;
         }
-        if until == Until::Now {
-            self.idle_since.set(None);
-            return true;
-        }
+        let polls = self.tasks.polls();
         loop {
             let now = self.now();
-            let since = self.idle_since.get().unwrap_or(now);
-            self.idle_since.set(Some(since));
+            let since = match self.idle.get() {
+                Some((then, since)) if then == polls => since,
+                _ => now,
+            };
+            self.idle.set(Some((polls, since)));
             // A timer that is due is met by a wait, and the driver asks for one every so often.
             let news = self.tasks.home().mail().pending()
                 || !self.driver.borrow_mut().as_mut().is_some_and(Driver::is_quiet);
