@@ -79,6 +79,7 @@ impl Builder {
                 grace: Duration::from_secs(5),
                 linger: Duration::from_secs(30),
                 direct: true,
+                spin: Duration::ZERO,
             },
         }
     }
@@ -122,6 +123,15 @@ impl Builder {
     /// clean end for what it wrote shuts down writing first, and reads to the end.
     pub fn direct(&mut self, direct: bool) -> &mut Self {
         self.limits.direct = direct;
+        self
+    }
+
+    /// How long a loop that has nothing to do stays awake and looks for news before it sleeps (zero by
+    /// default: it sleeps at once). What comes meanwhile is met sooner, by what it takes to wake a thread;
+    /// the CPU is used up while nothing comes. For a program with a CPU of its own that wants the last
+    /// microseconds, and whose peers answer in less than that: anything but that loses by it.
+    pub fn spin(&mut self, spin: Duration) -> &mut Self {
+        self.limits.spin = spin;
         self
     }
 

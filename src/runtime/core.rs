@@ -46,6 +46,8 @@ pub(crate) struct Core {
     pub(super) counters: Counters,
     limits: Limits,
     totals: bool,
+    /// Where idle turns stay awake for a while: the polls before the first of them, and when it was.
+    pub(super) idle: Cell<Option<(u64, Instant)>>,
     /// What the last wait brought, until it is settled.
     pub(super) done: RefCell<Vec<Completion>>,
     pub(super) scratch: RefCell<Scratch>,
@@ -63,6 +65,8 @@ pub(crate) struct Limits {
     pub(crate) linger: Duration,
     /// Whether bytes may go by calls of their own.
     pub(crate) direct: bool,
+    /// How long a loop with nothing to do stays awake.
+    pub(crate) spin: Duration,
 }
 
 /// Whom a timer tells.
@@ -105,6 +109,7 @@ impl Core {
             may_be_quiet: Cell::new(false),
             counters: Counters::new(),
             limits,
+            idle: Cell::new(None),
             done: RefCell::default(),
             scratch: RefCell::default(),
             ended_at: Cell::new(now),

@@ -12,6 +12,8 @@ use crate::sys;
 pub struct Metrics {
     /// Turns of the loop.
     pub turns: u64,
+    /// Of these, turns that slept until something came, or might have.
+    pub sleeps: u64,
     /// Polls of tasks, the main future included.
     pub polls: u64,
     /// Completions that the driver delivered.
@@ -62,6 +64,7 @@ pub(super) fn of(core: &Core) -> Metrics {
     let counters = core.counters();
     Metrics {
         turns: counters.turns.get(),
+        sleeps: counters.sleeps.get(),
         polls: core.tasks().polls(),
         completions: counters.completions.get(),
         strays: counters.strays.get(),
@@ -80,6 +83,7 @@ pub(super) fn of(core: &Core) -> Metrics {
 #[derive(Debug)]
 pub(super) struct Counters {
     turns: Cell<u64>,
+    sleeps: Cell<u64>,
     completions: Cell<u64>,
     strays: Cell<u64>,
     direct_calls: Cell<u64>,
@@ -90,6 +94,7 @@ impl Counters {
     pub(super) fn new() -> Self {
         Self {
             turns: Cell::new(0),
+            sleeps: Cell::new(0),
             completions: Cell::new(0),
             strays: Cell::new(0),
             direct_calls: Cell::new(0),
@@ -99,6 +104,10 @@ impl Counters {
 
     pub(super) fn turn(&self) {
         self.turns.set(self.turns.get() + 1);
+    }
+
+    pub(super) fn sleep(&self) {
+        self.sleeps.set(self.sleeps.get() + 1);
     }
 
     pub(super) fn completed(&self, n: usize) {

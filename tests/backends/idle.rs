@@ -1,6 +1,7 @@
 //! An idle runtime sleeps.
 
 use std::future::{pending, poll_fn};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::Poll;
@@ -11,7 +12,7 @@ use ringloop::net::{TcpListener, TcpStream};
 use ringloop::time::{interval, sleep};
 use ringloop::{metrics, spawn};
 
-use crate::support::{cpu_time, run_on_each};
+use crate::support::{build, cpu_time, on_each_backend, run_on_each};
 
 const WHILE: Duration = Duration::from_millis(300);
 
@@ -96,5 +97,69 @@ fn a_tick_costs_a_few_turns_and_no_more() {
         let (turns, calls) = (after.turns - before.turns, after.syscalls - before.syscalls);
         assert!(turns <= 500, "{turns} turns for 100 ticks");
         assert!(calls <= 1000, "{calls} system calls for 100 ticks");
+    });
+}
+
+/// A wake from another thread, an echo, and a timer: none of them is there at once.
+async fn awaits_news() {
+    let (came, mut waiter) = (Arc::new(AtomicBool::new(false)), None);
+    poll_fn(|cx| {
+        let (waker, flag) = (cx.waker().clone(), came.clone());
+        waiter.get_or_insert_with(|| {
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(5));
+                flag.store(true, SeqCst);
+                waker.wake();
+            })
+        });
+        if came.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut here = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
+    let writer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(5));
+        (&peer).write_all(b"now").unwrap();
+        peer
+    });
+    assert_eq!(here.read(&mut [0; 8]).await.unwrap(), 3);
+    drop(writer);
+    let start = Instant::now();
+    sleep(Duration::from_millis(5)).await;
+    assert!(start.elapsed() >= Duration::from_millis(5));
+}
+
+// Seen to fail when `stays_awake` says no at once, and when it does not ask the driver.
+#[test]
+fn a_loop_that_was_asked_to_stay_awake_does_not_sleep_until_news_comes() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder.spin(Duration::from_secs(60)));
+        runtime.block_on(async {
+            let before = metrics().sleeps;
+            awaits_news().await;
+            assert_eq!(metrics().sleeps, before, "it slept");
+        });
+        let mut runtime = build(builder.spin(Duration::ZERO));
+        runtime.block_on(async {
+            let before = metrics().sleeps;
+            awaits_news().await;
+            assert!(metrics().sleeps > before, "the measure is none");
+        });
+    });
+}
+
+// Seen to fail when every look begins a new while, and when work does not end the last one.
+#[test]
+fn a_loop_that_stayed_awake_in_vain_sleeps_in_the_end() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder.spin(WHILE));
+        runtime.block_on(async {
+            let share = share(sleep(WHILE * 10)).await;
+            assert!(share < LAZY, "{:.1} % of a CPU", share * 100.0);
+            let before = metrics().sleeps;
+            sleep(Duration::from_millis(1)).await;
+            assert_eq!(metrics().sleeps, before, "work begins a new while");
+        });
     });
 }
