@@ -61,10 +61,10 @@ pub(crate) struct Limits {
     pub(crate) linger: Duration,
 }
 
-/// Whom a timer tells.
+/// Whom a timer tells. As small as a waker: the other kind is rare.
 pub(super) enum Alarm {
     Wake(Waker),
-    Sink(Weak<dyn Sink>),
+    Sink(Box<Weak<dyn Sink>>),
 }
 
 /// Vectors that every turn uses again.
@@ -230,7 +230,7 @@ impl Core {
 
     /// Calls `sink.alarm` at `deadline`.
     pub(crate) fn set_alarm(&self, deadline: Instant, sink: Weak<dyn Sink>) -> Key {
-        self.timers.borrow_mut().insert(deadline, Alarm::Sink(sink))
+        self.timers.borrow_mut().insert(deadline, Alarm::Sink(Box::new(sink)))
     }
 
     /// Changes whom a timer wakes. False: it has fired.
@@ -248,10 +248,20 @@ impl Core {
         there
     }
 
-    /// Forgets a timer.
+    /// Forgets a timer. Its waker is dropped before the loop waits.
     pub(crate) fn clear_timer(&self, key: Key) {
-        let alarm = self.timers.borrow_mut().remove(key);
-        discard_alarm(alarm);
+        let many = self.timers.borrow_mut().forget(key);
+        if many {
+            self.drop_forgotten();
+        }
+    }
+
+    /// Drops the wakers of timers that were forgotten: user code, so nothing is borrowed.
+    pub(super) fn drop_forgotten(&self) {
+        let next = || self.timers.borrow_mut().next_forgotten();
+        while let Some(alarm) = next() {
+            discard_alarm(Some(alarm));
+        }
     }
 
     // ---- what is shared ----
@@ -321,6 +331,7 @@ impl Core {
     }
 
     pub(super) fn live_timers(&self) -> usize {
+        self.drop_forgotten();
         self.timers.borrow().len()
     }
 
