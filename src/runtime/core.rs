@@ -61,6 +61,9 @@ pub(crate) struct Limits {
     pub(crate) linger: Duration,
 }
 
+/// Timers that may lie outside of the CPU's own caches.
+const VERY_MANY: usize = 20_000;
+
 /// Whom a timer tells. As small as a waker: the other kind is rare.
 pub(super) enum Alarm {
     Wake(Waker),
@@ -248,10 +251,16 @@ impl Core {
         there
     }
 
-    /// Forgets a timer. Its waker is dropped before the loop waits.
+    /// Forgets a timer. Where there are very many, its waker is dropped a little later: before the
+    /// loop waits.
     pub(crate) fn clear_timer(&self, key: Key) {
-        let many = self.timers.borrow_mut().forget(key);
-        if many {
+        let mut timers = self.timers.borrow_mut();
+        if timers.len() < VERY_MANY {
+            let alarm = timers.remove(key);
+            drop(timers);
+            discard_alarm(alarm);
+        } else if timers.forget(key) {
+            drop(timers);
             self.drop_forgotten();
         }
     }

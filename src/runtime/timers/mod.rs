@@ -128,11 +128,37 @@ impl<T> Timers<T> {
         (timer.serial == key.serial).then_some(&mut timer.value)
     }
 
-    /// Lets the timer of `key` never fire, if it has not yet. True: it is time to take what
+    /// Takes the value of `key` back, or `None` once it has fired or was removed. The next insert
+    /// uses its memory.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        self.get_mut(key)?;
+        let timer = self.timers.remove(key.index as usize);
+        let Links { before, after } = self.links[key.index as usize];
+        if before != NONE && after != NONE {
+            self.links[before as usize].after = after;
+            self.links[after as usize].before = before;
+            return Some(timer.value);
+        }
+        let place = self.place(timer.deadline);
+        match (before, after) {
+            (NONE, NONE) => _ = self.take(place),
+            (NONE, _) => {
+                self.buckets[place].first = after;
+                self.links[after as usize].before = NONE;
+            }
+            _ => {
+                self.buckets[place].last = before;
+                self.links[before as usize].after = NONE;
+            }
+        }
+        Some(timer.value)
+    }
+
+    /// As `remove`, but at leisure: true when it is time to take what
     /// [`next_forgotten`](Self::next_forgotten) gives.
     ///
-    /// The timer itself lies somewhere in memory, and whoever replaces one would wait for that: only
-    /// its key is noted, and many timers are fetched at once.
+    /// Among very many, a timer lies far away in memory. Whoever drops one does not wait for that: its
+    /// key is noted, and many timers are fetched at once.
     pub(crate) fn forget(&mut self, key: Key) -> bool {
         self.forgotten.push(key);
         self.forgotten.len() == SWEEP
@@ -140,7 +166,7 @@ impl<T> Timers<T> {
 
     /// A value whose timer was forgotten, until there is none.
     pub(crate) fn next_forgotten(&mut self) -> Option<T> {
-        if self.gone.is_empty() && !self.forgotten.is_empty() {
+        if self.gone.is_empty() {
             self.sweep();
         }
         self.gone.pop()
@@ -159,7 +185,7 @@ impl<T> Timers<T> {
     }
 
     /// When to call [`expire`](Self::expire): never later than the earliest deadline, and before it
-    /// only if a timer with an earlier one was forgotten. `expire` then finds nothing due, and the next
+    /// only if a timer with an earlier one was removed. `expire` then finds nothing due, and the next
     /// answer is later.
     pub(crate) fn next(&self) -> Option<Instant> {
         let place = self.first()?;
@@ -182,6 +208,9 @@ impl<T> Timers<T> {
 
     /// Removes what was forgotten.
     fn sweep(&mut self) {
+        if self.forgotten.is_empty() {
+            return;
+        }
         let mut forgotten = std::mem::take(&mut self.forgotten);
         // A pass by itself: its reads do not depend on one another, so the CPU waits for many at once.
         forgotten.retain(|key| self.get_mut(*key).is_some());
@@ -190,32 +219,6 @@ impl<T> Timers<T> {
             self.gone.extend(value);
         }
         self.forgotten = forgotten;
-    }
-
-    /// Takes the value of `key` back, or `None` once it has fired or was removed. The next insert
-    /// uses its memory.
-    fn remove(&mut self, key: Key) -> Option<T> {
-        self.get_mut(key)?;
-        let timer = self.timers.remove(key.index as usize);
-        let Links { before, after } = self.links[key.index as usize];
-        if before != NONE && after != NONE {
-            self.links[before as usize].after = after;
-            self.links[after as usize].before = before;
-            return Some(timer.value);
-        }
-        let place = self.place(timer.deadline);
-        match (before, after) {
-            (NONE, NONE) => _ = self.take(place),
-            (NONE, _) => {
-                self.buckets[place].first = after;
-                self.links[after as usize].before = NONE;
-            }
-            _ => {
-                self.buckets[place].last = before;
-                self.links[before as usize].after = NONE;
-            }
-        }
-        Some(timer.value)
     }
 
     /// Empties the first bucket, whose earliest deadline has come: what is due goes to `due`, the

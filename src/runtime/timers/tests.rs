@@ -27,6 +27,7 @@ enum When {
 enum Step {
     Insert(When),
     /// Of a key, picked by number; it may be stale, or forgotten already.
+    Remove(usize),
     Forget(usize),
     TakeForgotten,
     GetMut(usize),
@@ -61,6 +62,7 @@ fn clock() -> impl Strategy<Value = When> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => when().prop_map(Step::Insert),
+        2 => any::<usize>().prop_map(Step::Remove),
         3 => any::<usize>().prop_map(Step::Forget),
         1 => Just(Step::TakeForgotten),
         1 => any::<usize>().prop_map(Step::GetMut),
@@ -81,7 +83,7 @@ struct Pair {
     forgotten: BTreeSet<usize>,
     /// Those of them that may still be in the wheel.
     unswept: BTreeSet<usize>,
-    any_forgotten: bool,
+    any_removed: bool,
 }
 
 impl Pair {
@@ -95,7 +97,7 @@ impl Pair {
             clock: 0,
             forgotten: BTreeSet::new(),
             unswept: BTreeSet::new(),
-            any_forgotten: false,
+            any_removed: false,
         }
     }
 
@@ -108,12 +110,20 @@ impl Pair {
                 self.keys.push((key, deadline));
                 self.model.insert((deadline, number));
             }
+            Step::Remove(pick) => {
+                let Some((number, key, deadline)) = self.pick(pick) else { return };
+                let live = self.model.remove(&(deadline, number)).then_some(number);
+                if !self.unswept.contains(&number) {
+                    assert_eq!(self.timers.remove(key), live);
+                    self.any_removed |= live.is_some();
+                }
+            }
             Step::Forget(pick) => {
                 let Some((number, key, deadline)) = self.pick(pick) else { return };
                 if self.model.remove(&(deadline, number)) {
                     self.forgotten.insert(number);
                     self.unswept.insert(number);
-                    self.any_forgotten = true;
+                    self.any_removed = true;
                 }
                 if self.timers.forget(key) {
                     self.take_forgotten();
@@ -175,7 +185,7 @@ impl Pair {
         assert_eq!(next.is_some(), waiting > 0);
         let Some((earliest, _)) = self.model.first() else { return };
         assert!(next <= Some(*earliest), "{next:?} is later than {earliest}");
-        assert!(self.any_forgotten || next == Some(*earliest), "{next:?} is not {earliest}");
+        assert!(self.any_removed || next == Some(*earliest), "{next:?} is not {earliest}");
     }
 
     fn moment(&self, when: When) -> (Instant, u64) {
