@@ -166,7 +166,7 @@ impl<T> Timers<T> {
 
     /// A value whose timer was forgotten, until there is none.
     pub(crate) fn next_forgotten(&mut self) -> Option<T> {
-        if self.gone.is_empty() {
+        if self.gone.is_empty() && !self.forgotten.is_empty() {
             self.sweep();
         }
         self.gone.pop()
@@ -175,7 +175,9 @@ impl<T> Timers<T> {
     /// Moves what is due at `now` to `due`, in order of deadline, then of insertion. A `now` before
     /// that of an earlier call does no harm.
     pub(crate) fn expire(&mut self, now: Instant, due: &mut Vec<T>) {
-        self.sweep();
+        if !self.forgotten.is_empty() {
+            self.sweep();
+        }
         let now = self.nanos(now);
         while let Some(place) = self.first()
             && self.buckets[place].earliest <= now
@@ -208,9 +210,6 @@ impl<T> Timers<T> {
 
     /// Removes what was forgotten.
     fn sweep(&mut self) {
-        if self.forgotten.is_empty() {
-            return;
-        }
         let mut forgotten = std::mem::take(&mut self.forgotten);
         // A pass by itself: its reads do not depend on one another, so the CPU waits for many at once.
         forgotten.retain(|key| self.get_mut(*key).is_some());
