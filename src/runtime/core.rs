@@ -69,10 +69,13 @@ pub(crate) struct Limits {
     pub(crate) spin: Duration,
 }
 
-/// Whom a timer tells.
+/// Timers that may lie outside of the CPU's own caches.
+const VERY_MANY: usize = 20_000;
+
+/// Whom a timer tells. As small as a waker: the other kind is rare.
 pub(super) enum Alarm {
     Wake(Waker),
-    Sink(Weak<dyn Sink>),
+    Sink(Box<Weak<dyn Sink>>),
 }
 
 /// Vectors that every turn uses again.
@@ -249,7 +252,7 @@ impl Core {
 
     /// Calls `sink.alarm` at `deadline`.
     pub(crate) fn set_alarm(&self, deadline: Instant, sink: Weak<dyn Sink>) -> Key {
-        self.timers.borrow_mut().insert(deadline, Alarm::Sink(sink))
+        self.timers.borrow_mut().insert(deadline, Alarm::Sink(Box::new(sink)))
     }
 
     /// Changes whom a timer wakes. False: it has fired.
@@ -267,10 +270,26 @@ impl Core {
         there
     }
 
-    /// Forgets a timer.
+    /// Forgets a timer. Where there are very many, its waker is dropped a little later: before the
+    /// loop waits.
     pub(crate) fn clear_timer(&self, key: Key) {
-        let alarm = self.timers.borrow_mut().remove(key);
-        discard_alarm(alarm);
+        let mut timers = self.timers.borrow_mut();
+        if timers.len() < VERY_MANY {
+            let alarm = timers.remove(key);
+            drop(timers);
+            discard_alarm(alarm);
+        } else if timers.forget(key) {
+            drop(timers);
+            self.drop_forgotten();
+        }
+    }
+
+    /// Drops the wakers of timers that were forgotten: user code, so nothing is borrowed.
+    pub(super) fn drop_forgotten(&self) {
+        let next = || self.timers.borrow_mut().next_forgotten();
+        while let Some(alarm) = next() {
+            discard_alarm(Some(alarm));
+        }
     }
 
     // ---- what is shared ----
@@ -350,6 +369,7 @@ impl Core {
     }
 
     pub(super) fn live_timers(&self) -> usize {
+        self.drop_forgotten();
         self.timers.borrow().len()
     }
 

@@ -78,6 +78,10 @@ impl Core {
     }
 
     fn until(&self, deadline: Option<Instant>) -> Until {
+        if self.tasks.is_idle() {
+            // User code: before it is asked what there is to do.
+            self.drop_forgotten();
+        }
         if !self.tasks.is_idle() || !self.dirty.borrow().is_empty() {
             return Until::Now;
         }
@@ -207,6 +211,7 @@ impl Core {
 
     #[inline(never)]
     fn expire_due(&self) {
+        self.drop_forgotten();
         let now = self.now();
         let mut due = std::mem::take(&mut self.scratch.borrow_mut().due);
         self.timers.borrow_mut().expire(now, &mut due);

@@ -37,7 +37,7 @@ use crate::task::{poll_proceed, spend};
 pub fn sleep(duration: Duration) -> Sleep {
     let core = core();
     let deadline = core.now().checked_add(duration);
-    Sleep { core, deadline, timer: None }
+    Sleep { core, deadline, ahead: duration >= FAR, timer: None }
 }
 
 /// Waits until `deadline`. A moment in the past is over at the first poll.
@@ -51,8 +51,12 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// Outside a runtime.
 #[doc(alias = "call_at")]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { core: core(), deadline: Some(deadline), timer: None }
+    Sleep { core: core(), deadline: Some(deadline), ahead: false, timer: None }
 }
+
+/// A sleep as long as this does not read the clock again at its first poll. A thread that did nothing
+/// else for so long is late anyway: then it is over a turn later.
+const FAR: Duration = Duration::from_secs(1);
 
 /// The future of [`sleep`] and [`sleep_until`].
 ///
@@ -63,6 +67,8 @@ pub struct Sleep {
     core: Rc<Core>,
     /// `None`: never.
     deadline: Option<Instant>,
+    /// Whether the first poll takes for granted that the deadline is ahead.
+    ahead: bool,
     /// Set by the first poll before the deadline; cleared by the one that finds it fired.
     timer: Option<TimerKey>,
 }
@@ -77,6 +83,7 @@ impl Sleep {
     pub fn reset(&mut self, deadline: Instant) {
         self.clear();
         self.deadline = Some(deadline);
+        self.ahead = false;
     }
 
     /// The time of its own runtime, which need not be the one that runs.
@@ -104,8 +111,9 @@ impl Future for Sleep {
             // polls us behind a future that uses up every budget wants to hear of it.
             Some(timer) if self.core.update_timer(timer, cx.waker()) => return Poll::Pending,
             Some(_) => self.timer = None,
-            None if self.core.now() >= deadline => ready!(poll_proceed(cx)),
+            None if !self.ahead && self.core.now() >= deadline => ready!(poll_proceed(cx)),
             None => {
+                self.ahead = false;
                 self.timer = Some(self.core.set_timer(deadline, cx.waker().clone()));
                 return Poll::Pending;
             }

@@ -1,19 +1,21 @@
 //! Sleeps and time limits.
 
 use std::cell::RefCell;
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use ringloop::task::yield_now;
-use ringloop::time::{Elapsed, now, sleep, sleep_until, timeout, timeout_at};
+use ringloop::time::{Elapsed, Sleep, now, sleep, sleep_until, timeout, timeout_at};
 use ringloop::{metrics, spawn};
 
 use crate::support::{build, on_each_backend, poll_once, run_on_each, sentence, slowness};
 
 const MS: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A generator of numbers that are the same in every run (xorshift).
 struct Numbers(u64);
@@ -121,6 +123,97 @@ fn the_duration_counts_from_the_call_and_not_from_the_first_poll() {
         // The thread itself sleeps past the deadline: no poll was needed to start the clock.
         std::thread::sleep(6 * MS);
         assert!(poll_once(&mut timer).is_ready());
+    });
+}
+
+// Seen to fail when its second poll, after it had fired, took the deadline for ahead again.
+#[test]
+fn a_long_sleep_that_is_over_when_it_is_first_polled_ends_within_a_turn() {
+    run_on_each(|| async {
+        let second = Duration::from_secs(1);
+        let mut timer = sleep(second);
+        std::thread::sleep(second);
+        let turns = metrics().turns;
+        (&mut timer).await;
+        assert!(now() >= timer.deadline().unwrap());
+        assert!(metrics().turns <= turns + 1, "{} turns", metrics().turns - turns);
+        assert!(poll_once(&mut timer).is_ready(), "it is over until it is reset");
+    });
+}
+
+/// So many sleeps that those which are dropped are forgotten at leisure.
+fn crowd() -> Vec<Sleep> {
+    let armed = |_| {
+        let mut timer = sleep(HOUR);
+        assert!(poll_once(&mut timer).is_pending());
+        timer
+    };
+    (0..25_000).map(armed).collect()
+}
+
+/// Wakes another as it is dropped.
+struct LastWords(Waker);
+
+impl Wake for LastWords {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.wake_by_ref();
+    }
+}
+
+// Seen to hang when forgotten wakers were dropped after the wait only, and when they were dropped
+// after the loop had asked whether a task is ready.
+#[test]
+fn the_waker_of_a_dropped_sleep_is_dropped_before_the_loop_waits() {
+    run_on_each(|| async {
+        let crowd = crowd();
+        let mut sleeps: Vec<_> = (0..3).map(|_| Box::pin(sleep(HOUR))).collect();
+        for n in [1, 2] {
+            let mut gone = None;
+            poll_fn(|cx| {
+                let Some(gone) = &gone else {
+                    let words = Arc::new(LastWords(cx.waker().clone()));
+                    gone = Some(Arc::downgrade(&words));
+                    let foreign = Waker::from(words);
+                    for mut timer in sleeps.drain(..n) {
+                        assert!(
+                            timer.as_mut().poll(&mut Context::from_waker(&foreign)).is_pending()
+                        );
+                    }
+                    return Poll::Pending;
+                };
+                if gone.strong_count() == 0 { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+        assert_eq!(metrics().timers, crowd.len());
+    });
+}
+
+// Seen to fail when `Metrics::timers` did not sweep first.
+#[test]
+fn dropped_sleeps_are_not_counted_and_do_not_keep_their_wakers_in_a_loop_that_never_waits() {
+    run_on_each(|| async {
+        let crowd = crowd();
+        let waker = Arc::new(LastWords(Waker::noop().clone()));
+        let foreign = Waker::from(waker.clone());
+        let armed = || {
+            let mut timer = Box::pin(sleep(HOUR));
+            assert!(timer.as_mut().poll(&mut Context::from_waker(&foreign)).is_pending());
+            timer
+        };
+        for _ in 0..1000 {
+            drop((armed(), armed(), armed()));
+            // At most those of this turn and of the last.
+            assert!(Arc::strong_count(&waker) <= 2 + 6, "{}", Arc::strong_count(&waker));
+            yield_now().await;
+        }
+        drop(armed());
+        assert_eq!(metrics().timers, crowd.len());
+        assert_eq!(Arc::strong_count(&waker), 2);
     });
 }
 

@@ -30,6 +30,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -47,23 +48,29 @@ pub(crate) struct Timers<T> {
     /// Only grows: `open` sets it to the earliest deadline of the bucket that it opens.
     passed: u64,
     /// The serial of the next timer.
-    serial: u32,
+    serial: NonZeroU32,
     /// What is due in the bucket that is open: deadline, place in the bucket, index. Else empty.
     batch: Vec<(u64, u32, u32)>,
+    /// Keys that `forget` was given, fewer than [`SWEEP`]. They may be stale.
+    forgotten: Vec<Key>,
+    /// Values of removed timers that were forgotten, until `next_forgotten` hands them out.
+    gone: Vec<T>,
     origin: Instant,
 }
 
 /// Names a timer. Once that has fired or was removed, the key finds nothing: its index may be in
-/// use again, but under another serial, until 2³² insertions later.
+/// use again, but under another serial, until four billion insertions later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     index: u32,
-    serial: u32,
+    serial: NonZeroU32,
 }
 
+/// Never on two cache lines: in its slot, a timer whose value takes two words has 32 bytes.
+#[repr(align(32))]
 struct Timer<T> {
     deadline: u64,
-    serial: u32,
+    serial: NonZeroU32,
     value: T,
 }
 
@@ -92,8 +99,10 @@ impl<T> Timers<T> {
             buckets: vec![Bucket::EMPTY; LEVELS * WIDTH].into_boxed_slice(),
             occupied: [0; LEVELS],
             passed: 0,
-            serial: 0,
+            serial: NonZeroU32::MIN,
             batch: Vec::new(),
+            forgotten: Vec::new(),
+            gone: Vec::new(),
             origin: now,
         }
     }
@@ -103,7 +112,7 @@ impl<T> Timers<T> {
     pub(crate) fn insert(&mut self, deadline: Instant, value: T) -> Key {
         let deadline = self.nanos(deadline);
         let serial = self.serial;
-        self.serial = serial.wrapping_add(1);
+        self.serial = serial.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let timer = Timer { deadline, serial, value };
         let index = u32::try_from(self.timers.insert(timer)).expect("fewer than 2³² timers");
         if index as usize == self.links.len() {
@@ -145,9 +154,30 @@ impl<T> Timers<T> {
         Some(timer.value)
     }
 
+    /// As `remove`, but at leisure: true when it is time to take what
+    /// [`next_forgotten`](Self::next_forgotten) gives.
+    ///
+    /// Among very many, a timer lies far away in memory. Whoever drops one does not wait for that: its
+    /// key is noted, and many timers are fetched at once.
+    pub(crate) fn forget(&mut self, key: Key) -> bool {
+        self.forgotten.push(key);
+        self.forgotten.len() == SWEEP
+    }
+
+    /// A value whose timer was forgotten, until there is none.
+    pub(crate) fn next_forgotten(&mut self) -> Option<T> {
+        if self.gone.is_empty() && !self.forgotten.is_empty() {
+            self.sweep();
+        }
+        self.gone.pop()
+    }
+
     /// Moves what is due at `now` to `due`, in order of deadline, then of insertion. A `now` before
     /// that of an earlier call does no harm.
     pub(crate) fn expire(&mut self, now: Instant, due: &mut Vec<T>) {
+        if !self.forgotten.is_empty() {
+            self.sweep();
+        }
         let now = self.nanos(now);
         while let Some(place) = self.first()
             && self.buckets[place].earliest <= now
@@ -166,15 +196,28 @@ impl<T> Timers<T> {
 
     /// What has not fired, in no order that matters.
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
-        self.timers.into_iter().map(|(_, timer)| timer.value)
+        self.timers.into_iter().map(|(_, timer)| timer.value).chain(self.gone)
     }
 
+    /// Those that were forgotten count until `next_forgotten` finds none.
     pub(crate) fn len(&self) -> usize {
         self.timers.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.timers.is_empty()
+    }
+
+    /// Removes what was forgotten.
+    fn sweep(&mut self) {
+        let mut forgotten = std::mem::take(&mut self.forgotten);
+        // A pass by itself: its reads do not depend on one another, so the CPU waits for many at once.
+        forgotten.retain(|key| self.get_mut(*key).is_some());
+        for key in forgotten.drain(..) {
+            let value = self.remove(key);
+            self.gone.extend(value);
+        }
+        self.forgotten = forgotten;
     }
 
     /// Empties the first bucket, whose earliest deadline has come: what is due goes to `due`, the
@@ -251,5 +294,7 @@ const DIGIT: u32 = 6;
 const WIDTH: usize = 1 << DIGIT;
 /// Enough for all of a `u64`.
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
+/// Forgotten timers that are removed together.
+const SWEEP: usize = 64;
 /// The index of no timer.
 const NONE: u32 = u32::MAX;
