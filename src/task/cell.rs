@@ -188,30 +188,26 @@ impl<F: Future> TaskCell<F> {
 
 impl<F: Future> Join<F::Output> for TaskCell<F> {
     fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<F::Output, JoinError>> {
-        match self.state.get() {
-            State::Done => {
-                self.state.set(State::Taken);
-                // SAFETY: Done: the executor has let go of the stage, and this thread has nobody
-                // else in it.
-                let stage = unsafe { std::mem::replace(&mut *self.stage.get(), Stage::Empty) };
-                let Stage::Output(result) = stage else { unreachable!("Done means an output") };
-                Poll::Ready(result)
-            }
-            State::Taken => panic!("a JoinHandle was polled after it gave its result"),
-            State::Idle | State::Busy if self.is_foreign() => {
-                Poll::Ready(Err(JoinError::cancelled()))
-            }
-            State::Idle | State::Busy => {
-                let old = self.joiner.take();
-                let known = old.as_ref().is_some_and(|joiner| joiner.will_wake(cx.waker()));
-                self.joiner.set(old);
-                if !known {
-                    let new = cx.waker().clone();
-                    super::discard(self.joiner.replace(Some(new)));
-                }
-                Poll::Pending
-            }
+        let state = self.state.get();
+        if state == State::Done {
+            self.state.set(State::Taken);
+            // SAFETY: Done: the executor has let go of the stage, and this thread has nobody else in it.
+            let stage = unsafe { std::mem::replace(&mut *self.stage.get(), Stage::Empty) };
+            let Stage::Output(result) = stage else { unreachable!("Done means an output") };
+            return Poll::Ready(result);
         }
+        assert!(state != State::Taken, "a JoinHandle was polled after it gave its result");
+        if self.is_foreign() {
+            return Poll::Ready(Err(JoinError::cancelled()));
+        }
+        let old = self.joiner.take();
+        let known = old.as_ref().is_some_and(|joiner| joiner.will_wake(cx.waker()));
+        self.joiner.set(old);
+        if !known {
+            let new = cx.waker().clone();
+            super::discard(self.joiner.replace(Some(new)));
+        }
+        Poll::Pending
     }
 
     fn cancel(&self) {

@@ -273,6 +273,7 @@ impl Tasks {
         Address::new(self.home_id, 0, Address::ROOT)
     }
 
+    #[inline]
     fn take_turn(&self, address: Address) -> Option<Rc<dyn Run>> {
         let index = address.index() as usize;
         let mut words = self.words.borrow_mut();
@@ -281,6 +282,7 @@ impl Tasks {
         self.slab.borrow().get(index).cloned()
     }
 
+    #[inline]
     fn remove(&self, address: Address) {
         let index = address.index() as usize;
         self.words.borrow_mut()[index] = Word::VACANT;
