@@ -73,7 +73,6 @@ pub(super) fn wake(address: Address) -> bool {
 #[doc(alias = "create_task")]
 #[doc(alias = "spawn_local")]
 #[track_caller]
-#[inline]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
@@ -115,7 +114,6 @@ impl Spawn {
     ///
     /// Outside a runtime.
     #[track_caller]
-    #[inline]
     pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

@@ -90,8 +90,7 @@ impl Tasks {
 
     /// Makes a task of `future`; it is polled in the next turn.
     ///
-    /// Inlined, so that the future is written where it stays; what needs no type stands apart.
-    #[inline]
+    /// What needs the future's type is small; the rest is compiled once.
     pub(crate) fn spawn<F>(
         &self,
         future: F,
@@ -140,6 +139,7 @@ impl Tasks {
     /// Polls what is ready now, at most `limit` tasks; newcomers wait for the next turn.
     ///
     /// `poll_root` polls the root future and says whether it has ended.
+    #[inline]
     pub(crate) fn run(
         &self,
         limit: usize,
