@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use crate::driver::{Driver, Until};
 
-/// How long it looks where nobody has said: what a sleep costs, so at worst twice as much is spent.
-const BRIEF: Duration = Duration::from_micros(5);
+/// How long it looks where nobody has said: about what a sleep costs in a virtual machine. Answers over
+/// loopback take 5 µs; with less than that it was in vain (seen).
+const BRIEF: Duration = Duration::from_micros(10);
 
 /// Where idle turns stay awake: since when, and whether it pays.
 #[derive(Debug, Default)]
