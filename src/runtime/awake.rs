@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::core::Core;
+use super::core::{Core, forked};
 use crate::driver::{Driver, Until};
 
 /// How long it looks where nobody has said: about what a sleep costs in a virtual machine. Answers over
@@ -33,6 +33,10 @@ impl Core {
         let told = self.limits().spin;
         if told == Some(Duration::ZERO) || told.is_none() && !self.awake.hope.is_due() {
             return Ok(false);
+        }
+        if self.is_foreign() {
+            // The ring is not even mapped here.
+            return Err(forked());
         }
         let span = told.unwrap_or(BRIEF);
         let polls = self.tasks.polls();

@@ -130,8 +130,8 @@ impl Builder {
     /// meanwhile is met sooner, by what it takes to wake a thread, and the CPU is used up while nothing
     /// comes.
     ///
-    /// By default a loop whose news keeps coming at once (within 10 µs) waits for it awake, and any other
-    /// sleeps. Zero lets it sleep always. A fixed time, with which it stays awake each time, is for a
+    /// By default a loop on io_uring whose news keeps coming at once (within 10 µs) waits for it awake, and
+    /// any other sleeps. Zero lets it sleep always. A fixed time, with which it stays awake each time, is for a
     /// program with a CPU of its own whose peers answer within that time.
     pub fn spin(&mut self, spin: Duration) -> &mut Self {
         self.limits.spin = Some(spin);

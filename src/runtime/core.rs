@@ -95,6 +95,7 @@ impl Core {
         limits: Limits,
     ) -> Rc<Self> {
         let now = driver.now();
+        let spin = limits.spin.or_else(|| (!driver.shows_news()).then_some(Duration::ZERO));
         Rc::new(Self {
             totals: driver.totals(),
             driver: RefCell::new(Some(driver)),
@@ -111,7 +112,7 @@ impl Core {
             closing: Cell::new(false),
             may_be_quiet: Cell::new(false),
             counters: Counters::new(),
-            limits,
+            limits: Limits { spin, ..limits },
             awake: Awake::default(),
             done: RefCell::default(),
             scratch: RefCell::default(),

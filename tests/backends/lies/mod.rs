@@ -89,13 +89,6 @@ fn an_errno_that_does_not_exist_is_an_error_like_others() {
     }
 }
 
-/// One step is for one wait, of which a loop that stays awake makes several.
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.spin(std::time::Duration::ZERO);
-    builder
-}
-
 // Seen to fail when `SockAddr::to_inet` looks at the family alone.
 #[test]
 fn an_address_that_is_none_is_an_error() {
@@ -104,7 +97,7 @@ fn an_address_that_is_none_is_an_error() {
             let mut bytes = family.to_ne_bytes().to_vec();
             bytes.resize(30, 0xee);
             script(vec![Step::Address(bytes.clone(), len), Step::Turn]);
-            let said = builder().build().unwrap().block_on(async {
+            let said = Builder::new().build().unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:7").await.unwrap();
                 yield_now().await;
                 yield_now().await;
@@ -125,7 +118,7 @@ fn a_stream_with_bytes_that_nobody_can_find_ends_with_an_error() {
         let honest = Step::Honest { nth: 0 };
         let hole = Step::Complete { nth: 0, result: 5000, flags };
         script(vec![honest.clone(), Step::Turn, hole, honest, Step::Turn]);
-        builder().buffers(8, 4096).build().unwrap().block_on(async {
+        Builder::new().buffers(8, 4096).build().unwrap().block_on(async {
             let mut stream = TcpStream::connect("127.0.0.1:7").await.unwrap();
             for _ in 0..2 {
                 let error = stream.read(&mut [0; 100]).await.unwrap_err();
@@ -153,7 +146,7 @@ fn a_watch_that_fails_ends_its_stream_and_one_that_is_given_up_does_not() {
         steps.extend([Step::Complete { nth: 0, result: -errno, flags: 0 }, Step::Turn]);
     }
     script(steps);
-    builder().buffers(8, 4096).build().unwrap().block_on(async {
+    Builder::new().buffers(8, 4096).build().unwrap().block_on(async {
         let mut stream = TcpStream::connect("127.0.0.1:7").await.unwrap();
         for _ in 0..4 {
             assert_eq!(stream.read(&mut [0; 4096]).await.unwrap(), 4096);
@@ -176,7 +169,7 @@ fn what_the_kernel_gives_up_unasked_is_asked_for_again_but_not_for_ever() {
         let mut steps: Vec<Step> = (0..times).flat_map(|_| given_up(result)).collect();
         steps.push(Step::Honest { nth: 0 });
         script(steps);
-        let mut runtime = builder().build().unwrap();
+        let mut runtime = Builder::new().build().unwrap();
         runtime.block_on(ringloop::fs::File::open("/nobody/makes/this")).map(drop)
     };
     for result in [-libc::EINTR, -libc::ECANCELED] {

@@ -39,8 +39,6 @@ pub(crate) fn live(steps: Vec<Step>) -> Metrics {
     let turns = 20 + steps.iter().filter(|step| matches!(step, Step::Turn)).count();
     script(steps);
     let mut builder = Builder::new();
-    // One step is for one wait.
-    builder.spin(std::time::Duration::ZERO);
     let mut runtime = builder.buffers(4, SIZE as u32).buffer_budget(1 << 16).build().unwrap();
     let shelf = Rc::new(Shelf::default());
     let metrics = runtime.block_on(async {
