@@ -185,6 +185,11 @@ impl Backend {
             Self::Epoll(_) | Self::Script(_) => true,
         }
     }
+
+    /// Whether news shows without a system call, so that looking for it is cheap.
+    pub(crate) fn shows_news(&self) -> bool {
+        matches!(self, Self::Uring(_))
+    }
 }
 
 impl Driver for Backend {

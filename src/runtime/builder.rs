@@ -79,7 +79,7 @@ impl Builder {
                 grace: Duration::from_secs(5),
                 linger: Duration::from_secs(30),
                 direct: true,
-                spin: Duration::ZERO,
+                spin: None,
             },
         }
     }
@@ -126,12 +126,15 @@ impl Builder {
         self
     }
 
-    /// How long a loop that has nothing to do stays awake and looks for news before it sleeps (zero by
-    /// default: it sleeps at once). What comes meanwhile is met sooner, by what it takes to wake a thread;
-    /// the CPU is used up while nothing comes. For a program with a CPU of its own that wants the last
-    /// microseconds, and whose peers answer in less than that: anything but that loses by it.
+    /// How long a loop that has nothing to do stays awake and looks for news before it sleeps. What comes
+    /// meanwhile is met sooner, by what it takes to wake a thread, and the CPU is used up while nothing
+    /// comes.
+    ///
+    /// By default a loop on io_uring whose news keeps coming at once (within 10 µs) waits for it awake, and
+    /// any other sleeps. Zero lets it sleep always. A fixed time, with which it stays awake each time, is for a
+    /// program with a CPU of its own whose peers answer within that time.
     pub fn spin(&mut self, spin: Duration) -> &mut Self {
-        self.limits.spin = spin;
+        self.limits.spin = Some(spin);
         self
     }
 

@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::awake::Awake;
 use super::context::is_current;
 use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
 use super::metrics::Counters;
@@ -46,8 +47,7 @@ pub(crate) struct Core {
     pub(super) counters: Counters,
     limits: Limits,
     totals: bool,
-    /// Where idle turns stay awake for a while: the polls before the first of them, and when it was.
-    pub(super) idle: Cell<Option<(u64, Instant)>>,
+    pub(super) awake: Awake,
     /// What the last wait brought, until it is settled.
     pub(super) done: RefCell<Vec<Completion>>,
     pub(super) scratch: RefCell<Scratch>,
@@ -65,8 +65,8 @@ pub(crate) struct Limits {
     pub(crate) linger: Duration,
     /// Whether bytes may go by calls of their own.
     pub(crate) direct: bool,
-    /// How long a loop with nothing to do stays awake.
-    pub(crate) spin: Duration,
+    /// How long a loop with nothing to do stays awake; `None`: as long as it pays.
+    pub(crate) spin: Option<Duration>,
 }
 
 /// Timers that may lie outside of the CPU's own caches.
@@ -95,6 +95,7 @@ impl Core {
         limits: Limits,
     ) -> Rc<Self> {
         let now = driver.now();
+        let spin = limits.spin.or_else(|| (!driver.shows_news()).then_some(Duration::ZERO));
         Rc::new(Self {
             totals: driver.totals(),
             driver: RefCell::new(Some(driver)),
@@ -111,8 +112,8 @@ impl Core {
             closing: Cell::new(false),
             may_be_quiet: Cell::new(false),
             counters: Counters::new(),
-            limits,
-            idle: Cell::new(None),
+            limits: Limits { spin, ..limits },
+            awake: Awake::default(),
             done: RefCell::default(),
             scratch: RefCell::default(),
             ended_at: Cell::new(now),

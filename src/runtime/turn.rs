@@ -38,9 +38,9 @@ impl Core {
             Ran::RootEnded => Until::Now,
             Ran::All => self.until(deadline),
         };
-        let until = if self.stays_awake(until) { Until::Now } else { until };
+        let awake = until != Until::Now && self.stays_awake(until)?;
         let mail = self.tasks.home().mail();
-        let asleep = until != Until::Now && mail.fall_asleep();
+        let asleep = until != Until::Now && !awake && mail.fall_asleep();
         let waited = self.wait(if asleep { until } else { Until::Now });
         if asleep {
             self.counters.sleep();
@@ -69,7 +69,7 @@ impl Core {
     }
 
     /// Waits; what comes lies in `done`.
-    fn wait(&self, until: Until) -> io::Result<()> {
+    pub(super) fn wait(&self, until: Until) -> io::Result<()> {
         if self.is_foreign() {
             return Err(forked());
         }
@@ -94,31 +94,6 @@ impl Core {
             (Some(a), Some(b)) => Until::Instant(a.min(b)),
             (Some(one), None) | (None, Some(one)) => Until::Instant(one),
             (None, None) => Until::Event,
-        }
-    }
-
-    /// Looks for news for a while, where that was asked for, instead of sleeping at once: whether some
-    /// came, or may have come.
-    fn stays_awake(&self, until: Until) -> bool {
-        let spin = self.limits().spin;
-        if spin.is_zero() || until == Until::Now {
-            return false;
-        }
-        let polls = self.tasks.polls();
-        loop {
-            let now = self.now();
-            let since = match self.idle.get() {
-                Some((then, since)) if then == polls => since,
-                _ => now,
-            };
-            self.idle.set(Some((polls, since)));
-            // A timer that is due is met by a wait, and the driver asks for one every so often.
-            let news = self.tasks.home().mail().pending()
-                || !self.driver.borrow_mut().as_mut().is_some_and(Driver::is_quiet);
-            if news || now.duration_since(since) >= spin {
-                return news;
-            }
-            std::hint::spin_loop();
         }
     }
 
