@@ -137,10 +137,11 @@ impl Lease {
         self.len = self.len.min(u32::try_from(n).unwrap_or(u32::MAX));
     }
 
-    /// The bytes as [`Bytes`], which may travel to other threads. Small ones are copied; large ones
-    /// keep the buffer, and dropping them posts it home.
+    /// The bytes as [`Bytes`], which may travel to other threads. Those that are few, or few beside the
+    /// buffer, are copied; others keep the buffer, and dropping them posts it home.
     pub fn into_bytes(self) -> Bytes {
-        if self.len() <= COPY_MAX || self.header().refs.get() > 1 {
+        let few = self.len() <= COPY_MAX || self.len() < self.header().capacity as usize / 4;
+        if few || self.header().refs.get() > 1 {
             return Bytes::copy_from_slice(&self);
         }
         let this = ManuallyDrop::new(self);

@@ -59,8 +59,8 @@ pub(crate) trait Driver {
     /// `done`. Buffers that were given back to `pool` become available before anything else.
     fn wait(&mut self, until: Until, pool: &Pool, done: &mut Vec<Completion>) -> io::Result<()>;
 
-    /// Whether a [`wait`](Self::wait) until [`Now`](Until::Now) would hand over nothing and bring
-    /// nothing, so that it can be left out. Cheaper than that wait; it says so a limited number of times
+    /// Whether a [`wait`](Self::wait) until [`Now`](Until::Now) would hand over nothing (but free
+    /// buffers, which can wait) and bring nothing, so that it can be left out. Cheaper than that wait; it says so a limited number of times
     /// in a row, for some news shows in a wait only.
     fn is_quiet(&mut self) -> bool;
 

@@ -216,7 +216,9 @@ impl Socket {
     fn note(&self, inbox: &mut Inbox, completion: Completion) {
         let (core, before) = (self.core(), inbox.traffic.is_bulk());
         let full = completion.result as u32 == core.pool().size() && completion.flags.nonempty();
-        inbox.traffic.came(full && core.limits().direct);
+        if completion.result > 0 {
+            inbox.traffic.came(full && core.limits().direct);
+        }
         if inbox.traffic.is_bulk() && !before && !core.totals() && completion.flags.more() {
             self.disarm(inbox);
         }

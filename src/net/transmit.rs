@@ -190,7 +190,7 @@ impl Socket {
             self.cut_off();
         }
         if let Some(alarm) = self.lingering.take() {
-            core.clear_timer(alarm);
+            core.clear_alarm(alarm);
         }
         if self.after_flush.get() == AfterFlush::Shutdown {
             let _ = core.call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR });

@@ -31,7 +31,10 @@ impl Core {
     /// As [`wait`](Core::wait).
     pub(super) fn stays_awake(&self, until: Until) -> io::Result<bool> {
         let told = self.limits().spin;
-        if told == Some(Duration::ZERO) || told.is_none() && !self.awake.hope.is_due() {
+        if until == Until::Now
+            || told == Some(Duration::ZERO)
+            || told.is_none() && !self.awake.hope.is_due()
+        {
             return Ok(false);
         }
         if self.is_foreign() {
@@ -67,7 +70,8 @@ impl Core {
     }
 }
 
-/// Whether looking pays, as far as the last times tell.
+/// Whether looking pays, as far as the last times tell. That the loop's own business ends (a close, a
+/// cancel) counts as news too, since it ends a sleep.
 #[derive(Debug, Default)]
 struct Hope {
     /// Looks in vain, less those that were not.

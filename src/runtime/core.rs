@@ -1,4 +1,4 @@
-//! The core: what a runtime owns, and one turn of its loop.
+//! The core: what a runtime owns, and what everything above asks of it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -283,6 +283,12 @@ impl Core {
             drop(timers);
             self.drop_forgotten();
         }
+    }
+
+    /// Forgets an alarm, with which no user code goes.
+    pub(crate) fn clear_alarm(&self, key: Key) {
+        let alarm = self.timers.borrow_mut().remove(key);
+        debug_assert!(!matches!(alarm, Some(Alarm::Wake(_))), "a sink's");
     }
 
     /// Drops the wakers of timers that were forgotten: user code, so nothing is borrowed.

@@ -38,9 +38,17 @@ impl Core {
             Ran::RootEnded => Until::Now,
             Ran::All => self.until(deadline),
         };
-        let awake = until != Until::Now && self.stays_awake(until)?;
+        let until = match self.stays_awake(until) {
+            Ok(true) => Until::Now,
+            Ok(false) => until,
+            Err(error) => {
+                // What has come all the same is somebody's.
+                self.settle();
+                return Err(error);
+            }
+        };
         let mail = self.tasks.home().mail();
-        let asleep = until != Until::Now && !awake && mail.fall_asleep();
+        let asleep = until != Until::Now && mail.fall_asleep();
         let waited = self.wait(if asleep { until } else { Until::Now });
         if asleep {
             self.counters.sleep();

@@ -70,8 +70,10 @@ fn bulk_is_read_in_order_by_every_kind_of_read_and_the_kinds_may_change() {
             let len = if number == 0 { LEN / 8 } else { LEN };
             let (mut ours, theirs) = with_std().await;
             let peer = send_bulk(theirs, len);
+            let before = metrics().direct_calls;
             assert_eq!(read_by(&mut ours, way).await, len);
             join(peer).await;
+            assert!(metrics().direct_calls > before, "it was no bulk");
         }
     });
 }
@@ -119,6 +121,7 @@ fn small_messages_after_bulk_come_by_themselves_again() {
             position = check(&buf[..n], position);
         }
         join(peer).await;
+        assert!(metrics().direct_calls > 0, "it was no bulk");
         for _ in 0..20 {
             theirs.write_all(b"small").unwrap();
             assert_eq!(ours.read(&mut buf).await.unwrap(), 5);
