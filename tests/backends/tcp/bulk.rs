@@ -73,7 +73,9 @@ fn bulk_is_read_in_order_by_every_kind_of_read_and_the_kinds_may_change() {
             let before = metrics().direct_calls;
             assert_eq!(read_by(&mut ours, way).await, len);
             join(peer).await;
-            assert!(metrics().direct_calls > before, "it was no bulk");
+            // Small reads have the sender wait, and a peek ends bulk: there it may never be.
+            let called = metrics().direct_calls > before;
+            assert!(![1, 2].contains(&number) || called, "way {number} was no bulk");
         }
     });
 }
