@@ -102,6 +102,7 @@ impl Hope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{BackendChoice, Builder};
 
     /// Looks among `sleeps` sleeps, all of which end in the same way.
     fn looks(hope: &Hope, sleeps: u32, news: bool) -> u32 {
@@ -123,5 +124,19 @@ mod tests {
         assert_eq!(looks(&hope, 1000, true), 1000);
         looks(&hope, 1000, false);
         assert!(looks(&hope, 512, true) >= 256, "and finds that out again");
+    }
+
+    // Seen to fail when nothing is learned, and when vain looks are taken for the others.
+    #[test]
+    fn a_loop_whose_news_are_timers_far_apart_learns_to_sleep() {
+        let built = Builder::new().backend(BackendChoice::Uring).build();
+        let Ok(mut runtime) = built else { return };
+        runtime.block_on(async {
+            for _ in 0..100 {
+                crate::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let vain = runtime.core().awake.hope.vain.get();
+        assert!(vain >= 3, "{vain} looks in vain");
     }
 }
