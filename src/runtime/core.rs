@@ -3,16 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::alarms::Alarm;
 use super::awake::Awake;
 use super::context::is_current;
 use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
 use super::metrics::Counters;
 use super::sink::{Sink, Wakes};
-use super::timers::{Key, Timers};
+use super::timers::Timers;
 use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
@@ -51,7 +52,7 @@ pub(crate) struct Core {
     /// What the last wait brought, until it is settled.
     pub(super) done: RefCell<Vec<Completion>>,
     pub(super) scratch: RefCell<Scratch>,
-    ended_at: Cell<Instant>,
+    pub(super) ended_at: Cell<Instant>,
     /// A forked child has a copy of all this, and must not use it.
     process: Process,
 }
@@ -67,15 +68,6 @@ pub(crate) struct Limits {
     pub(crate) direct: bool,
     /// How long a loop with nothing to do stays awake; `None`: as long as it pays.
     pub(crate) spin: Option<Duration>,
-}
-
-/// Timers that may lie outside of the CPU's own caches.
-const VERY_MANY: usize = 20_000;
-
-/// Whom a timer tells. As small as a waker: the other kind is rare.
-pub(super) enum Alarm {
-    Wake(Waker),
-    Sink(Box<Weak<dyn Sink>>),
 }
 
 /// Vectors that every turn uses again.
@@ -239,66 +231,6 @@ impl Core {
         self.workers.submit(job).map(drop).map_err(refused)
     }
 
-    // ---- time ----
-
-    /// The driver's clock; the moment of its end once the runtime has ended.
-    pub(crate) fn now(&self) -> Instant {
-        self.driver.borrow().as_ref().map_or_else(|| self.ended_at.get(), Driver::now)
-    }
-
-    /// Wakes `waker` at `deadline`.
-    pub(crate) fn set_timer(&self, deadline: Instant, waker: Waker) -> Key {
-        self.timers.borrow_mut().insert(deadline, Alarm::Wake(waker))
-    }
-
-    /// Calls `sink.alarm` at `deadline`.
-    pub(crate) fn set_alarm(&self, deadline: Instant, sink: Weak<dyn Sink>) -> Key {
-        self.timers.borrow_mut().insert(deadline, Alarm::Sink(Box::new(sink)))
-    }
-
-    /// Changes whom a timer wakes. False: it has fired.
-    pub(crate) fn update_timer(&self, key: Key, waker: &Waker) -> bool {
-        match self.timers.borrow_mut().get_mut(key) {
-            None => return false,
-            Some(Alarm::Wake(old)) if old.will_wake(waker) => return true,
-            Some(_) => {}
-        }
-        // Outside of the borrow: cloning and dropping wakers is user code.
-        let new = Alarm::Wake(waker.clone());
-        let old = self.timers.borrow_mut().get_mut(key).map(|alarm| std::mem::replace(alarm, new));
-        let there = old.is_some();
-        discard_alarm(old);
-        there
-    }
-
-    /// Forgets a timer. Where there are very many, its waker is dropped a little later: before the
-    /// loop waits.
-    pub(crate) fn clear_timer(&self, key: Key) {
-        let mut timers = self.timers.borrow_mut();
-        if timers.len() < VERY_MANY {
-            let alarm = timers.remove(key);
-            drop(timers);
-            discard_alarm(alarm);
-        } else if timers.forget(key) {
-            drop(timers);
-            self.drop_forgotten();
-        }
-    }
-
-    /// Forgets an alarm, with which no user code goes.
-    pub(crate) fn clear_alarm(&self, key: Key) {
-        let alarm = self.timers.borrow_mut().remove(key);
-        debug_assert!(!matches!(alarm, Some(Alarm::Wake(_))), "a sink's");
-    }
-
-    /// Drops the wakers of timers that were forgotten: user code, so nothing is borrowed.
-    pub(super) fn drop_forgotten(&self) {
-        let next = || self.timers.borrow_mut().next_forgotten();
-        while let Some(alarm) = next() {
-            discard_alarm(Some(alarm));
-        }
-    }
-
     // ---- what is shared ----
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -446,12 +378,6 @@ impl Core {
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core").field("tasks", &self.tasks).finish_non_exhaustive()
-    }
-}
-
-fn discard_alarm(alarm: Option<Alarm>) {
-    if let Some(Alarm::Wake(waker)) = alarm {
-        discard(waker);
     }
 }
 

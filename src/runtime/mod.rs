@@ -14,6 +14,7 @@
 //!   mail        wakes and closures of other threads
 //! ```
 
+mod alarms;
 mod awake;
 mod builder;
 mod context;

@@ -4,7 +4,8 @@ use std::io;
 use std::task::Context;
 use std::time::Instant;
 
-use super::core::{Alarm, Core, ended, forked};
+use super::alarms::Alarm;
+use super::core::{Core, ended, forked};
 use super::inflight::Settled;
 use super::sink::{Sink, Wakes};
 use crate::driver::{Driver, Until};

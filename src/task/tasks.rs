@@ -34,6 +34,7 @@ pub(crate) struct Tasks {
     home_id: u16,
     /// `None` once it has moved out: others may live there then.
     tenancy: RefCell<Option<Tenancy>>,
+    /// The same as one byte, for every wake asks.
     moved_out: Cell<bool>,
 }
 

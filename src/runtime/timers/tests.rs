@@ -342,7 +342,7 @@ fn nothing_is_lost_at_the_end() {
 // Seen to fail when an alarm held a `Weak` itself: a timer took 64 bytes.
 #[test]
 fn a_timer_of_the_loop_lies_on_one_cache_line() {
-    use crate::runtime::core::Alarm;
+    use crate::runtime::alarms::Alarm;
     let now = Instant::now();
     let mut timers = Timers::new(now);
     for _ in 0..2 {
