@@ -22,6 +22,7 @@ mod load;
 mod machine;
 mod pattern;
 mod progress;
+mod quoted;
 mod report;
 mod server;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::args::{Cell, Kind};
 use crate::load::Round;
+use crate::quoted::quoted;
 use crate::server::CpuTime;
 
 /// The medians of the rounds of one server under one load.
@@ -216,22 +217,6 @@ fn grouped(number: f64) -> String {
     text
 }
 
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut json = String::from("\"");
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => json.extend(['\\', char]),
-            '\0'..' ' => {
-                let _ = write!(json, "\\u{:04x}", u32::from(char));
-            }
-            _ => json.push(char),
-        }
-    }
-    json.push('"');
-    json
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,11 +235,6 @@ mod tests {
         {
             assert_eq!(grouped(number), text);
         }
-    }
-
-    #[test]
-    fn quotes_and_line_ends_stay_inside_their_json_string() {
-        assert_eq!(quoted("a \"b\"\n\\"), "\"a \\\"b\\\"\\u000a\\\\\"");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! All figures as JSON, every round of them.
 
-use std::fmt::Write as _;
-
 use crate::extras::{FixedRate, Outcome, Syscalls};
 use crate::idle::Idle;
 use crate::measure::{Panel, Sample};
 use crate::plan::Server;
+use crate::quoted::quoted;
 use crate::report::cpu_ratio;
 
 /// The whole report. What was skipped is null.
@@ -110,21 +109,6 @@ fn array(items: impl Iterator<Item = String>) -> String {
 /// JSON knows no infinity, and no "not a number".
 fn number(number: f64) -> String {
     if number.is_finite() { format!("{number:.6}") } else { "null".into() }
-}
-
-fn quoted(text: &str) -> String {
-    let mut json = String::from("\"");
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => json.extend(['\\', char]),
-            '\0'..' ' => {
-                let _ = write!(json, "\\u{:04x}", u32::from(char));
-            }
-            _ => json.push(char),
-        }
-    }
-    json.push('"');
-    json
 }
 
 #[cfg(test)]

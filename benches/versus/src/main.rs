@@ -24,6 +24,8 @@ mod micro;
 #[path = "../../../examples/echo_bench/pattern.rs"]
 mod pattern;
 mod plan;
+#[path = "../../../examples/echo_bench/quoted.rs"]
+mod quoted;
 mod report;
 mod servers;
 mod statistics;
