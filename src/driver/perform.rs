@@ -65,8 +65,9 @@ pub(super) fn is_tcp(fd: RawFd) -> bool {
 /// What an attempt to receive into the pool came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
-    /// `len` bytes (at least one) are in this buffer, which the pool counts as taken.
-    Bytes { buffer: u16, len: u32 },
+    /// `len` bytes (at least one) of the `room` that they had are in these buffers, which the pool counts
+    /// as taken: in the second what the first did not hold.
+    Bytes { buffer: u16, second: Option<u16>, len: u32, room: u32 },
     /// No bytes and no buffer: 0 for EOF, else `-errno`.
     Ended(i32),
     /// Nothing has come.
@@ -83,9 +84,41 @@ pub(super) fn receive(fd: RawFd, pool: &Pool) -> Received {
     // SAFETY: the pool lends a taken buffer of its size to the driver alone, and keeps it mapped.
     let result = retry(|| unsafe { socket::recv(fd, ptr.as_ptr(), pool.size() as usize) });
     match result {
-        Ok(len @ 1..) => return Received::Bytes { buffer, len: len as u32 },
-        _ => pool.untake(buffer),
+        Ok(len @ 1..) => {
+            Received::Bytes { buffer, second: None, len: len as u32, room: pool.size() }
+        }
+        result => {
+            pool.untake(buffer);
+            nothing(result)
+        }
     }
+}
+
+/// As [`receive`], into two buffers of the pool if there are as many.
+pub(super) fn receive_two(fd: RawFd, pool: &Pool) -> Received {
+    let Some((buffer, ptr)) = pool.take() else { return receive(fd, pool) };
+    let Some((second, next)) = pool.take() else {
+        pool.untake(buffer);
+        return receive(fd, pool);
+    };
+    let size = pool.size();
+    let ptrs = [ptr.as_ptr(), next.as_ptr()];
+    // SAFETY: the pool lends taken buffers of its size to the driver alone, and keeps them mapped.
+    let result = retry(|| unsafe { socket::recv_two(fd, ptrs, size as usize) });
+    let len = result.as_ref().map_or(0, |len| *len as u32);
+    if len <= size {
+        pool.untake(second);
+    }
+    if len > 0 {
+        let second = (len > size).then_some(second);
+        return Received::Bytes { buffer, second, len, room: 2 * size };
+    }
+    pool.untake(buffer);
+    nothing(result)
+}
+
+/// What a receive without bytes came to.
+fn nothing(result: io::Result<usize>) -> Received {
     match attempt(result) {
         Attempt::Done(result) => Received::Ended(result),
         Attempt::NotReady => Received::NotReady,

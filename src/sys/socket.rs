@@ -113,6 +113,22 @@ pub(crate) unsafe fn recv(fd: RawFd, ptr: *mut u8, len: usize) -> io::Result<usi
     check_len(unsafe { libc::recv(fd, ptr.cast(), len, libc::MSG_DONTWAIT) })
 }
 
+/// [`recv`] into two pieces of memory, one after the other.
+///
+/// # Safety
+///
+/// Both are writable for `len` bytes.
+pub(crate) unsafe fn recv_two(fd: RawFd, ptrs: [*mut u8; 2], len: usize) -> io::Result<usize> {
+    count::one();
+    let mut slices = ptrs.map(|ptr| libc::iovec { iov_base: ptr.cast(), iov_len: len });
+    // SAFETY: all zeros is a valid msghdr, of no name and no control messages.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = slices.as_mut_ptr();
+    message.msg_iovlen = slices.len();
+    // SAFETY: the header names only the slices on this frame, and those the caller's memory.
+    check_len(unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_DONTWAIT) })
+}
+
 /// [`recv`] into a slice.
 pub(crate) fn recv_slice(fd: RawFd, into: &mut [u8]) -> io::Result<usize> {
     // SAFETY: a slice is writable for its length.

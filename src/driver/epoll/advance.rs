@@ -80,8 +80,17 @@ fn receive(
     let mut behind_full = false;
     while *share > 0 {
         *share -= 1;
-        let (buffer, len) = match perform::receive(fd, out.pool) {
-            Received::Bytes { buffer, len } => (buffer, len),
+        let size = out.pool.size();
+        let had = active.operation.count(0);
+        // A second piece must be one that would have been received next.
+        let goes_on = multi.is_some_and(|total| total == 0 || had.saturating_add(size) < total);
+        let received = if interest.full && goes_on && *share > 0 {
+            perform::receive_two(fd, out.pool)
+        } else {
+            perform::receive(fd, out.pool)
+        };
+        let (buffer, second, len, room) = match received {
+            Received::Bytes { buffer, second, len, room } => (buffer, second, len, room),
             Received::NotReady => return Progress::Waits,
             Received::NoBuffer => {
                 out.last(token, -libc::ENOBUFS);
@@ -95,9 +104,19 @@ fn receive(
         if behind_full && let Some(before) = out.done.last_mut() {
             before.flags = before.flags.and(Flags::NONEMPTY);
         }
+        interest.full = len >= size;
         let came = active.operation.count(len);
         let goes_on = multi.is_some_and(|total| total == 0 || came < total);
-        let full = len == out.pool.size();
+        let (buffer, rest) = match second {
+            Some(second) => {
+                *share -= 1;
+                let flags = Flags::with_buffer(buffer).and(Flags::MORE).and(Flags::NONEMPTY);
+                out.push(token, size as i32, flags);
+                (second, len - size)
+            }
+            None => (buffer, len),
+        };
+        let full = len == room;
         behind_full = full;
         let mut flags = Flags::with_buffer(buffer);
         if goes_on {
@@ -107,7 +126,7 @@ fn receive(
         if full && (!goes_on || *share == 0) {
             flags = flags.and(Flags::NONEMPTY);
         }
-        out.push(token, len as i32, flags);
+        out.push(token, rest as i32, flags);
         let empty = !full && is_empty(fd, interest);
         match (goes_on, empty) {
             (true, true) => return Progress::Waits,

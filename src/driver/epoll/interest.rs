@@ -52,6 +52,9 @@ pub(super) struct Interest {
     /// Set by an event with RDHUP, HUP, ERR or PRI; never cleared. An EOF or bytes behind an urgent
     /// one may stand behind a short read then, and make no edge of their own.
     pub(super) ended: bool,
+    /// Whether the last receive filled its buffer: the next is given two, for a full one must be looked
+    /// behind, and a short one need not.
+    pub(super) full: bool,
     pub(super) read: Line,
     pub(super) write: Line,
     /// The polls that wait. They have no order and are asked again at every event.
@@ -114,6 +117,7 @@ impl Interest {
             generation,
             registration: Registration::None,
             tcp: None,
+            full: false,
             ended: false,
             read: Line::default(),
             write: Line::default(),

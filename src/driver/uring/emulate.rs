@@ -108,7 +108,7 @@ impl Slot {
                     Received::NotReady => return Some(fd),
                     Received::NoBuffer => (-libc::ENOBUFS, Flags::NONE),
                     Received::Ended(result) => (result, Flags::NONE),
-                    Received::Bytes { buffer, len } => {
+                    Received::Bytes { buffer, len, .. } => {
                         if behind_full && let Some(before) = done.last_mut() {
                             before.flags = before.flags.and(Flags::NONEMPTY);
                         }
