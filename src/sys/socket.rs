@@ -113,7 +113,7 @@ pub(crate) unsafe fn recv(fd: RawFd, ptr: *mut u8, len: usize) -> io::Result<usi
     check_len(unsafe { libc::recv(fd, ptr.cast(), len, libc::MSG_DONTWAIT) })
 }
 
-/// [`recv`] into two pieces of memory, one after the other.
+/// [`recv`] into two pieces of memory, the second when the first is full.
 ///
 /// # Safety
 ///

@@ -8,7 +8,7 @@
 //! | drop of a panic's payload                | `task/cell.rs`, `worker/mod.rs`         | nobody (`panics.rs`) |
 //! | clone of a foreign waker                 | whoever is polled                       | whoever polls (`everywhere/`) |
 //! | wake of a foreign waker                  | `runtime/turn.rs`, `net/`, `task/`      | nobody (`everywhere/`) |
-//! | drop of a foreign waker                  | `task::discard`, `runtime/core.rs`      | nobody (`everywhere/`, here) |
+//! | drop of a foreign waker                  | `task::discard`, `runtime/alarms.rs`      | nobody (`everywhere/`, here) |
 //! | a letter: `Handle::call_soon`, `spawn`   | `task/tasks.rs`; unread: `task/mail.rs` | nobody; or the `RemoteJoinHandle` (`remote.rs`) |
 //! | a letter that comes back                 | `runtime/handle.rs`                     | whoever posted it (here) |
 //! | drop of the owner of sent `Bytes`        | `runtime/turn.rs`, `runtime/core.rs`    | nobody (`panics.rs`, here) |

@@ -104,7 +104,7 @@ fn receive(
         if behind_full && let Some(before) = out.done.last_mut() {
             before.flags = before.flags.and(Flags::NONEMPTY);
         }
-        // Not of datagrams: a second piece would not be the next one.
+        // Of TCP only: of a datagram the second piece would not be the next one.
         interest.full = len >= size && is_tcp(fd, interest);
         let came = active.operation.count(len);
         let goes_on = multi.is_some_and(|total| total == 0 || came < total);
@@ -118,7 +118,7 @@ fn receive(
             None => (buffer, len),
         };
         let full = len == room;
-        behind_full = full;
+        behind_full = rest == size;
         let mut flags = Flags::with_buffer(buffer);
         if goes_on {
             flags = flags.and(Flags::MORE);

@@ -47,7 +47,7 @@ pub(super) struct Interest {
     /// Tells this use of a descriptor number from earlier ones; travels in the epoll data.
     generation: u32,
     pub(super) registration: Registration,
-    /// Whether it is a TCP socket; asked when a short read makes it matter.
+    /// Whether it is a TCP socket; asked when a short read or a full one makes it matter.
     pub(super) tcp: Option<bool>,
     /// Set by an event with RDHUP, HUP, ERR or PRI; never cleared. An EOF or bytes behind an urgent
     /// one may stand behind a short read then, and make no edge of their own.

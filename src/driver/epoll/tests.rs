@@ -100,9 +100,25 @@ fn flooded(driver: &mut Epoll, pool: &Pool, buffers: usize) -> (RawFd, UnixStrea
     ours.set_nonblocking(true).unwrap();
     peer.write_all(&vec![1; buffers * pool.size() as usize]).unwrap();
     let fd = ours.into_raw_fd();
+    receive_all(driver, fd);
+    (fd, peer)
+}
+
+fn receive_all(driver: &mut Epoll, fd: RawFd) {
     let recv = Request::Recv { fd, into: Into::Group, multi: true, total: 0 };
     driver.submit(Token::new(0, 0), recv);
-    (fd, peer)
+}
+
+/// A TCP socket for whom `bytes` have come.
+fn tcp_with(bytes: usize) -> (RawFd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_nodelay(true).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    peer.write_all(&vec![1; bytes]).unwrap();
+    while ours.peek(&mut vec![0; bytes + 1]).unwrap() < bytes {}
+    ours.set_nonblocking(true).unwrap();
+    (ours.into_raw_fd(), peer)
 }
 
 // Seen to fail where a full datagram makes room for two.
@@ -145,6 +161,50 @@ fn a_socket_gets_its_share_of_a_wait_and_the_next_wait_does_not_sleep_over_the_r
     assert_eq!(done.len(), 10);
     assert!(!done.pop().unwrap().flags.nonempty());
     close(&mut driver, &pool, fd);
+}
+
+// Seen to fail when the second of two pieces is not counted.
+#[test]
+fn a_socket_that_is_given_two_pieces_gets_no_larger_share() {
+    let mut driver = driver();
+    let pool = Pool::new(64, 1024, 1 << 20).unwrap();
+    let (fd, _peer) = tcp_with((SHARE as usize + 10) * 1024);
+    receive_all(&mut driver, fd);
+    let mut done = Vec::new();
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    assert_eq!(done.len(), SHARE as usize);
+    assert!(done.iter().all(|completion| completion.flags.nonempty()), "each has more behind it");
+    done.clear();
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    assert_eq!(done.len(), 10);
+    assert!(!done.pop().unwrap().flags.nonempty());
+    close(&mut driver, &pool, fd);
+}
+
+// Seen to fail when the first of two pieces is kept: where the pool has no second, at an end, and where
+// nothing had come.
+#[test]
+fn pieces_that_were_not_filled_go_back_to_the_pool() {
+    for (buffers, bytes) in [(2, 2048), (4, 1024), (4, 2048), (4, 3000)] {
+        let mut driver = driver();
+        let pool = Pool::new(buffers, 1024, 1 << 20).unwrap();
+        let (fd, peer) = tcp_with(bytes);
+        receive_all(&mut driver, fd);
+        let mut done = Vec::new();
+        while done.iter().map(|completion: &Completion| completion.result).sum::<i32>()
+            < bytes as i32
+        {
+            driver.wait(Until::Event, &pool, &mut done).unwrap();
+        }
+        let lent = done.iter().map(|one| pool.lease(one.flags.buffer().unwrap(), 1).unwrap());
+        drop(lent.collect::<Vec<_>>());
+        done.clear();
+        drop(peer);
+        driver.wait(Until::Event, &pool, &mut done).unwrap();
+        assert_eq!(done.pop().unwrap().result, 0, "{bytes} bytes, then the end");
+        assert_eq!(pool.available(), usize::from(buffers), "{bytes} bytes");
+        close(&mut driver, &pool, fd);
+    }
 }
 
 #[test]
