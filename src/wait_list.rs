@@ -1,0 +1,210 @@
+//! The one list of waiters that all primitives have: locks, channels, queues, cancel tokens.
+//!
+//! First come, first served; what a waiter waits for is *handed* to it, so that nobody overtakes it
+//! between the wake and its next poll.
+//!
+//! ```text
+//!             hand_over                take
+//!   Waiting ────────────► Handed ────────────► (gone)     the waiter's future got it
+//!      │                     │
+//!      │ leave               │ leave
+//!      ▼                     ▼
+//!   (gone)                (gone), and the primitive passes the gift on: nothing is lost
+//! ```
+//!
+//! Waiters stand in a vector and are linked by index: no allocation while the list has been as long
+//! before, no pointer into a future, nothing pinned. A forgotten future keeps its place for ever; what
+//! was handed to it is lost with it, as with a forgotten guard.
+//!
+//! **Wakers are user code.** They go in and out by value: whoever calls clones, wakes and drops them with
+//! nothing borrowed.
+
+use std::fmt;
+use std::task::Waker;
+
+/// No waiter.
+const NONE: u32 = u32::MAX;
+
+/// Waiters that need an `N` each, and are handed a `G`.
+pub(crate) struct WaitList<N, G> {
+    places: Vec<Place<N, G>>,
+    /// The first vacant place; the others follow by `next`.
+    vacant: u32,
+    /// Of those who wait. Whoever was handed something has left the line, and keeps its place.
+    first: u32,
+    last: u32,
+    waiting: u32,
+    /// Of the next waiter.
+    number: u64,
+}
+
+/// A waiter's place in a list, until it is given back.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u32);
+
+/// What a waiter that left had.
+#[derive(Debug)]
+pub(crate) enum Left<G> {
+    /// Nothing; it was the first in line, or it was not.
+    Waiting { waker: Waker, was_first: bool },
+    /// This, which now belongs to somebody else.
+    Handed(G),
+}
+
+struct Place<N, G> {
+    state: State<N, G>,
+    before: u32,
+    next: u32,
+}
+
+enum State<N, G> {
+    Vacant,
+    Waiting { need: N, waker: Waker, number: u64 },
+    Handed(G),
+}
+
+impl<N, G> WaitList<N, G> {
+    pub(crate) const fn new() -> Self {
+        Self { places: Vec::new(), vacant: NONE, first: NONE, last: NONE, waiting: 0, number: 0 }
+    }
+
+    /// Queues a waiter as the last.
+    pub(crate) fn enter(&mut self, need: N, waker: Waker) -> Ticket {
+        let state = State::Waiting { need, waker, number: self.number };
+        self.number += 1;
+        let place = Place { state, before: self.last, next: NONE };
+        let index = self.vacant;
+        let index = if index == NONE {
+            let new = u32::try_from(self.places.len()).expect("fewer than four billion waiters");
+            self.places.push(place);
+            new
+        } else {
+            self.vacant = self.places[index as usize].next;
+            self.places[index as usize] = place;
+            index
+        };
+        match self.last {
+            NONE => self.first = index,
+            last => self.places[last as usize].next = index,
+        }
+        self.last = index;
+        self.waiting += 1;
+        Ticket(index)
+    }
+
+    /// What the first in line needs.
+    pub(crate) fn first(&self) -> Option<&N> {
+        match &self.places.get(self.first as usize)?.state {
+            State::Waiting { need, .. } => Some(need),
+            _ => unreachable!("who stands in line waits"),
+        }
+    }
+
+    /// Hands `gift` to the first in line, whom the caller then wakes. Gives it back if nobody waits.
+    #[must_use = "the waiter must be woken"]
+    pub(crate) fn hand_over(&mut self, gift: G) -> Result<Waker, G> {
+        if self.first == NONE {
+            return Err(gift);
+        }
+        let index = self.first;
+        self.unlink(index);
+        let place = &mut self.places[index as usize];
+        match std::mem::replace(&mut place.state, State::Handed(gift)) {
+            State::Waiting { waker, .. } => Ok(waker),
+            _ => unreachable!("who stands in line waits"),
+        }
+    }
+
+    /// As [`hand_over`](Self::hand_over), where the first in line came before `limit`: so that those who come
+    /// while a crowd is being woken wait for the next time.
+    #[must_use = "the waiter must be woken"]
+    pub(crate) fn hand_over_before(&mut self, limit: u64, gift: G) -> Result<Waker, G> {
+        match self.places.get(self.first as usize) {
+            Some(Place { state: State::Waiting { number, .. }, .. }) if *number < limit => {
+                self.hand_over(gift)
+            }
+            _ => Err(gift),
+        }
+    }
+
+    /// The limit for [`hand_over_before`](Self::hand_over_before) that takes in all who wait now.
+    pub(crate) fn now(&self) -> u64 {
+        self.number
+    }
+
+    /// What the waiter was handed: its place is free then, and the ticket used up.
+    pub(crate) fn take(&mut self, ticket: &Ticket) -> Option<G> {
+        let State::Handed(_) = self.places[ticket.0 as usize].state else { return None };
+        match self.vacate(ticket.0) {
+            State::Handed(gift) => Some(gift),
+            _ => unreachable!("it was looked at just now"),
+        }
+    }
+
+    /// Whether the waiter must renew its waker to be woken by `waker`.
+    pub(crate) fn is_stale(&self, ticket: &Ticket, waker: &Waker) -> bool {
+        match &self.places[ticket.0 as usize].state {
+            State::Waiting { waker: old, .. } => !old.will_wake(waker),
+            _ => false,
+        }
+    }
+
+    /// Replaces a waiter's waker; gives back the one that is not needed, to be dropped.
+    pub(crate) fn renew(&mut self, ticket: &Ticket, waker: Waker) -> Waker {
+        match &mut self.places[ticket.0 as usize].state {
+            State::Waiting { waker: old, .. } => std::mem::replace(old, waker),
+            _ => waker,
+        }
+    }
+
+    /// Takes out a waiter that is dropped.
+    #[must_use = "what was handed to it must be passed on"]
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Left<G> {
+        let index = ticket.0;
+        let was_first = self.first == index;
+        if let State::Waiting { .. } = self.places[index as usize].state {
+            self.unlink(index);
+        }
+        match self.vacate(index) {
+            State::Waiting { waker, .. } => Left::Waiting { waker, was_first },
+            State::Handed(gift) => Left::Handed(gift),
+            State::Vacant => unreachable!("a ticket names a waiter"),
+        }
+    }
+
+    /// How many wait: those who were handed something do not.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting as usize
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first == NONE
+    }
+
+    /// Takes a waiter out of the line.
+    fn unlink(&mut self, index: u32) {
+        let Place { before, next, .. } = self.places[index as usize];
+        match before {
+            NONE => self.first = next,
+            before => self.places[before as usize].next = next,
+        }
+        match next {
+            NONE => self.last = before,
+            next => self.places[next as usize].before = before,
+        }
+        self.waiting -= 1;
+    }
+
+    /// Frees a place that is not in line.
+    fn vacate(&mut self, index: u32) -> State<N, G> {
+        let place = &mut self.places[index as usize];
+        place.next = std::mem::replace(&mut self.vacant, index);
+        std::mem::replace(&mut place.state, State::Vacant)
+    }
+}
+
+impl<N, G> fmt::Debug for WaitList<N, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitList").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}

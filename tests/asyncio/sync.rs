@@ -1,0 +1,1 @@
+//! Synchronization (Y-*; checks 81 to 86).
