@@ -59,7 +59,6 @@ pub mod testing;
 #[path = "testing/absent.rs"]
 mod testing;
 pub mod time;
-#[expect(dead_code, reason = "its users are being built")]
 mod wait_list;
 mod worker;
 
