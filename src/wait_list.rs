@@ -6,11 +6,17 @@
 //! ```text
 //!             hand_over                take
 //!   Waiting ────────────► Handed ────────────► (gone)     the waiter's future got it
-//!      │                     │
-//!      │ leave               │ leave
-//!      ▼                     ▼
-//!   (gone)                (gone), and the primitive passes the gift on: nothing is lost
+//!    │   │                   │   ▲
+//!    │   │ leave             │   │ next_untold
+//!    │   ▼                   │   │
+//!    │ (gone)          leave │  Untold ◄──── hand_over_many: a crowd, in one step
+//!    └───────────────────────│───┘│
+//!                            ▼    ▼ take, leave
+//!   (gone), and the primitive passes on what was left: nothing is lost
 //! ```
+//!
+//! A crowd is handed its gifts in one step and woken one by one: whoever comes, goes or calls while it is
+//! being woken finds it as if all of it had been woken.
 //!
 //! Waiters stand in a vector and are linked by index: no allocation while the list has been as long
 //! before, no pointer into a future, nothing pinned. A forgotten future keeps its place for ever; what
@@ -34,6 +40,11 @@ pub(crate) struct WaitList<N, G> {
     first: u32,
     last: u32,
     waiting: u32,
+    /// Of those who were handed something, and whose wakers are still to be woken.
+    first_untold: u32,
+    last_untold: u32,
+    /// Places that are not vacant.
+    used: u32,
     /// Of the next waiter.
     number: u64,
 }
@@ -59,13 +70,40 @@ struct Place<N, G> {
 
 enum State<N, G> {
     Vacant,
-    Waiting { need: N, waker: Waker, number: u64 },
+    Waiting {
+        need: N,
+        waker: Waker,
+        #[allow(dead_code, reason = "of the channels")]
+        number: u64,
+    },
+    /// Handed, and in the line of those who are to be woken.
+    Untold {
+        gift: G,
+        waker: Waker,
+    },
     Handed(G),
+    /// Gone out of that line's middle, in which only its waker stays.
+    Gone {
+        waker: Waker,
+    },
 }
+
+/// Places that a list keeps when nobody needs them any more.
+const KEPT: usize = 1024;
 
 impl<N, G> WaitList<N, G> {
     pub(crate) const fn new() -> Self {
-        Self { places: Vec::new(), vacant: NONE, first: NONE, last: NONE, waiting: 0, number: 0 }
+        Self {
+            places: Vec::new(),
+            vacant: NONE,
+            first: NONE,
+            last: NONE,
+            waiting: 0,
+            first_untold: NONE,
+            last_untold: NONE,
+            used: 0,
+            number: 0,
+        }
     }
 
     /// Queues a waiter as the last.
@@ -89,6 +127,7 @@ impl<N, G> WaitList<N, G> {
         }
         self.last = index;
         self.waiting += 1;
+        self.used += 1;
         Ticket(index)
     }
 
@@ -115,9 +154,55 @@ impl<N, G> WaitList<N, G> {
         }
     }
 
+    /// Hands a gift to each of the first `count` in line, whom the caller then wakes: whatever
+    /// [`next_untold`](Self::next_untold) gives, until there is none.
+    pub(crate) fn hand_over_many(&mut self, count: usize, mut gift: impl FnMut() -> G) {
+        for _ in 0..count {
+            let index = self.first;
+            if index == NONE {
+                return;
+            }
+            self.unlink(index);
+            let place = &mut self.places[index as usize];
+            place.next = NONE;
+            place.state = match std::mem::replace(&mut place.state, State::Vacant) {
+                State::Waiting { waker, .. } => State::Untold { gift: gift(), waker },
+                _ => unreachable!("who stands in line waits"),
+            };
+            match self.last_untold {
+                NONE => self.first_untold = index,
+                last => self.places[last as usize].next = index,
+            }
+            self.last_untold = index;
+        }
+    }
+
+    /// The waker of the next who was handed something and was not told: it may have gone meanwhile, and
+    /// is woken for nothing then.
+    pub(crate) fn next_untold(&mut self) -> Option<Waker> {
+        let index = self.first_untold;
+        let place = self.places.get_mut(index as usize)?;
+        self.first_untold = place.next;
+        if self.first_untold == NONE {
+            self.last_untold = NONE;
+        }
+        match std::mem::replace(&mut place.state, State::Vacant) {
+            State::Untold { gift, waker } => {
+                place.state = State::Handed(gift);
+                Some(waker)
+            }
+            State::Gone { waker } => {
+                self.vacate(index);
+                Some(waker)
+            }
+            _ => unreachable!("who stands in that line was not told"),
+        }
+    }
+
     /// As [`hand_over`](Self::hand_over), where the first in line came before `limit`: so that those who come
     /// while a crowd is being woken wait for the next time.
     #[must_use = "the waiter must be woken"]
+    #[allow(dead_code, reason = "of the channels")]
     pub(crate) fn hand_over_before(&mut self, limit: u64, gift: G) -> Result<Waker, G> {
         match self.places.get(self.first as usize) {
             Some(Place { state: State::Waiting { number, .. }, .. }) if *number < limit => {
@@ -128,16 +213,19 @@ impl<N, G> WaitList<N, G> {
     }
 
     /// The limit for [`hand_over_before`](Self::hand_over_before) that takes in all who wait now.
+    #[allow(dead_code, reason = "of the channels")]
     pub(crate) fn now(&self) -> u64 {
         self.number
     }
 
     /// What the waiter was handed: its place is free then, and the ticket used up.
     pub(crate) fn take(&mut self, ticket: &Ticket) -> Option<G> {
-        let State::Handed(_) = self.places[ticket.0 as usize].state else { return None };
-        match self.vacate(ticket.0) {
-            State::Handed(gift) => Some(gift),
-            _ => unreachable!("it was looked at just now"),
+        match self.places[ticket.0 as usize].state {
+            State::Handed(_) | State::Untold { .. } => match self.remove(ticket.0) {
+                Left::Handed(gift) => Some(gift),
+                Left::Waiting { .. } => unreachable!("it was looked at just now"),
+            },
+            _ => None,
         }
     }
 
@@ -160,16 +248,7 @@ impl<N, G> WaitList<N, G> {
     /// Takes out a waiter that is dropped.
     #[must_use = "what was handed to it must be passed on"]
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Left<G> {
-        let index = ticket.0;
-        let was_first = self.first == index;
-        if let State::Waiting { .. } = self.places[index as usize].state {
-            self.unlink(index);
-        }
-        match self.vacate(index) {
-            State::Waiting { waker, .. } => Left::Waiting { waker, was_first },
-            State::Handed(gift) => Left::Handed(gift),
-            State::Vacant => unreachable!("a ticket names a waiter"),
-        }
+        self.remove(ticket.0)
     }
 
     /// How many wait: those who were handed something do not.
@@ -195,11 +274,35 @@ impl<N, G> WaitList<N, G> {
         self.waiting -= 1;
     }
 
-    /// Frees a place that is not in line.
-    fn vacate(&mut self, index: u32) -> State<N, G> {
+    fn remove(&mut self, index: u32) -> Left<G> {
+        let was_first = self.first == index;
         let place = &mut self.places[index as usize];
-        place.next = std::mem::replace(&mut self.vacant, index);
-        std::mem::replace(&mut place.state, State::Vacant)
+        match std::mem::replace(&mut place.state, State::Vacant) {
+            State::Waiting { waker, .. } => {
+                self.unlink(index);
+                self.vacate(index);
+                Left::Waiting { waker, was_first }
+            }
+            State::Handed(gift) => {
+                self.vacate(index);
+                Left::Handed(gift)
+            }
+            State::Untold { gift, waker } => {
+                place.state = State::Gone { waker };
+                Left::Handed(gift)
+            }
+            State::Vacant | State::Gone { .. } => unreachable!("a ticket names a waiter"),
+        }
+    }
+
+    /// Frees a place that is in no line.
+    fn vacate(&mut self, index: u32) {
+        self.places[index as usize].next = std::mem::replace(&mut self.vacant, index);
+        self.used -= 1;
+        if self.used == 0 && self.places.len() > KEPT {
+            self.places = Vec::new();
+            self.vacant = NONE;
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Tasks that wait for each other.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::line::Line;
-use crate::task::{poll_proceed, spend, wake};
+use super::waiters::Waiters;
+use crate::task::{poll_proceed, spend};
 use crate::wait_list::Ticket;
 
 /// A place where tasks wait until all of them are there; asyncio's [`Barrier`].
@@ -46,19 +46,9 @@ use crate::wait_list::Ticket;
 /// ```
 pub struct Barrier {
     parties: usize,
-    state: RefCell<State>,
-    /// In the order of arrival; those of earlier rounds first, until they have been told.
-    line: Line<(), Result<usize, BrokenBarrier>>,
-}
-
-struct State {
-    /// Who has arrived in this round and waits.
-    arrived: usize,
-    /// The number, in `line`, of the first who may arrive in this round.
-    begins: u64,
-    /// How the round before ended: the index of whoever is told next, or an error.
-    ended: Result<usize, BrokenBarrier>,
-    broken: bool,
+    broken: Cell<bool>,
+    /// Those of this round, in the order of arrival. When it ends they are handed their index, or an error.
+    line: Waiters<(), Result<usize, BrokenBarrier>>,
 }
 
 /// What [`Barrier::wait`] gives: which of the tasks this is.
@@ -81,8 +71,7 @@ impl Barrier {
     /// With no party.
     pub const fn new(parties: usize) -> Self {
         assert!(parties > 0, "a barrier has at least one party");
-        let state = State { arrived: 0, begins: 0, ended: Ok(0), broken: false };
-        Self { parties, state: RefCell::new(state), line: Line::new() }
+        Self { parties, broken: Cell::new(false), line: Waiters::new() }
     }
 
     /// Waits until as many tasks wait as there are parties; the last to come does not wait, and is the
@@ -97,7 +86,7 @@ impl Barrier {
     ///
     /// Dropping it while the round is filling takes its arrival back. It arrives at the first poll.
     pub fn wait(&self) -> impl Future<Output = Result<BarrierWaitResult, BrokenBarrier>> + Unpin {
-        Wait { barrier: self, number: 0, ticket: None }
+        Wait { barrier: self, ticket: None }
     }
 
     /// Gives an error to who waits, and begins again; also after [`abort`](Self::abort).
@@ -117,67 +106,37 @@ impl Barrier {
 
     /// How many wait for others to come.
     pub fn n_waiting(&self) -> usize {
-        self.state.borrow().arrived
+        self.line.len()
     }
 
     /// Whether it was [aborted](Self::abort).
     #[doc(alias = "broken")]
     pub fn is_broken(&self) -> bool {
-        self.state.borrow().broken
+        self.broken.get()
     }
 
     fn break_round(&self, broken: bool) {
-        self.tell();
-        let mut state = self.state.borrow_mut();
-        state.broken = broken;
-        self.end_round(&mut state, Err(BrokenBarrier(())));
-        drop(state);
-        self.tell();
-    }
-
-    /// Everybody has been [told](Self::tell) of the round before, and is to be told of this one.
-    fn end_round(&self, state: &mut State, how: Result<usize, BrokenBarrier>) {
-        state.arrived = 0;
-        state.begins = self.line.borrow().now();
-        state.ended = how;
-    }
-
-    /// Tells everybody how the round that ended last has ended. A waker that comes back here may do it for
-    /// us: then nobody is left.
-    fn tell(&self) {
-        loop {
-            let mut state = self.state.borrow_mut();
-            let told = self.line.borrow().hand_over_before(state.begins, state.ended);
-            let Ok(waker) = told else { return };
-            if let Ok(index) = &mut state.ended {
-                *index += 1;
-            }
-            drop(state);
-            wake(waker);
-        }
+        self.broken.set(broken);
+        self.line.hand_over_many(usize::MAX, || Err(BrokenBarrier(())));
     }
 
     /// What the barrier says to a newcomer, if that need not wait.
     fn arrive(&self) -> Option<Result<usize, BrokenBarrier>> {
-        self.tell();
-        let mut state = self.state.borrow_mut();
-        if state.broken {
+        if self.broken.get() {
             return Some(Err(BrokenBarrier(())));
         }
-        if state.arrived + 1 < self.parties {
+        if self.line.len() < self.parties - 1 {
             return None;
         }
-        self.end_round(&mut state, Ok(0));
-        drop(state);
-        self.tell();
+        let mut indices = 0..;
+        self.line
+            .hand_over_many(usize::MAX, || Ok(indices.next().expect("there is always one more")));
         Some(Ok(self.parties - 1))
     }
 }
 
 struct Wait<'a> {
     barrier: &'a Barrier,
-    /// Its number in the line, once it stands there.
-    number: u64,
     ticket: Option<Ticket>,
 }
 
@@ -185,17 +144,12 @@ impl Future for Wait<'_> {
     type Output = Result<BarrierWaitResult, BrokenBarrier>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { barrier, number, ticket } = &mut *self;
+        let Self { barrier, ticket } = &mut *self;
         ready!(poll_proceed(cx));
         let told = if ticket.is_some() {
             ready!(barrier.line.poll(ticket, cx))
         } else {
-            let came = barrier.line.enter_unless(ticket, (), cx, || barrier.arrive());
-            if came.is_pending() {
-                *number = barrier.line.borrow().now() - 1;
-                barrier.state.borrow_mut().arrived += 1;
-            }
-            ready!(came)
+            ready!(barrier.line.enter_unless(ticket, (), cx, || barrier.arrive()))
         };
         spend();
         let is_leader = |index| index == barrier.parties - 1;
@@ -205,14 +159,9 @@ impl Future for Wait<'_> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket.take() else { return };
-        // A round that has ended counts nobody any more. This one's are told when it ends, not before.
-        let mut state = self.barrier.state.borrow_mut();
-        if self.number >= state.begins {
-            state.arrived -= 1;
+        if let Some(ticket) = self.ticket.take() {
+            self.barrier.line.leave(ticket);
         }
-        drop(state);
-        self.barrier.line.leave(ticket);
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use super::line::Line;
 use super::mutex::MutexGuard;
 use super::notify::Notice;
+use super::waiters::Waiters;
 use crate::task::{poll_proceed, spend};
 use crate::wait_list::Ticket;
 
@@ -40,13 +40,13 @@ use crate::wait_list::Ticket;
 /// ```
 #[doc(alias = "Condition")]
 pub struct Condvar {
-    line: Line<(), Notice>,
+    line: Waiters<(), Notice>,
 }
 
 impl Condvar {
     /// With nobody waiting.
     pub const fn new() -> Self {
-        Self { line: Line::new() }
+        Self { line: Waiters::new() }
     }
 
     /// Unlocks the mutex, waits to be notified, and locks it again.
@@ -89,12 +89,7 @@ impl Condvar {
     /// Wakes the `count` tasks that have waited longest, or all if they are fewer. They need the lock to go
     /// on.
     pub fn notify(&self, count: usize) {
-        let limit = self.line.borrow().now();
-        for _ in 0..count {
-            let handed = self.line.borrow().hand_over_before(limit, Notice::One);
-            let Ok(waker) = handed else { return };
-            crate::task::wake(waker);
-        }
+        self.line.hand_over_many(count, || Notice::One);
     }
 
     /// Wakes the task that has waited longest, if one waits.
@@ -104,7 +99,7 @@ impl Condvar {
 
     /// Wakes all who wait now.
     pub fn notify_all(&self) {
-        self.line.hand_over_to_all(Notice::All);
+        self.line.hand_over_many(usize::MAX, || Notice::All);
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::line::Line;
+use super::waiters::Waiters;
 use crate::task::{poll_proceed, spend};
 use crate::wait_list::Ticket;
 
@@ -30,20 +30,20 @@ use crate::wait_list::Ticket;
 /// ```
 pub struct Event {
     set: Cell<bool>,
-    line: Line<(), ()>,
+    line: Waiters<(), ()>,
 }
 
 impl Event {
     /// An event that is not set.
     pub const fn new() -> Self {
-        Self { set: Cell::new(false), line: Line::new() }
+        Self { set: Cell::new(false), line: Waiters::new() }
     }
 
     /// Sets it, and wakes all who wait now: they have their event even if [`clear`](Self::clear) follows
     /// before they run.
     pub fn set(&self) {
         if !self.set.replace(true) {
-            self.line.hand_over_to_all(());
+            self.line.hand_over_many(usize::MAX, || ());
         }
     }
 

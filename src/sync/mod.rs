@@ -8,7 +8,6 @@ mod bounded;
 mod cell;
 mod condvar;
 mod event;
-mod line;
 #[cfg(test)]
 mod model;
 mod mutex;
@@ -17,6 +16,7 @@ mod once_cell;
 mod permits;
 mod rwlock;
 mod semaphore;
+mod waiters;
 
 pub use barrier::{Barrier, BarrierWaitResult, BrokenBarrier};
 pub use bounded::{BoundedPermit, BoundedSemaphore, OverRelease};

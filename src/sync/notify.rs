@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::line::Line;
+use super::waiters::Waiters;
 use crate::task::{poll_proceed, spend};
 use crate::wait_list::Ticket;
 
@@ -43,7 +43,7 @@ pub struct Notify {
     stored: Cell<bool>,
     /// Calls of `notify_waiters` so far.
     rounds: Cell<u64>,
-    line: Line<(), Notice>,
+    line: Waiters<(), Notice>,
 }
 
 /// How a waiter was notified.
@@ -58,7 +58,7 @@ pub(super) enum Notice {
 impl Notify {
     /// With no permit.
     pub const fn new() -> Self {
-        Self { stored: Cell::new(false), rounds: Cell::new(0), line: Line::new() }
+        Self { stored: Cell::new(false), rounds: Cell::new(0), line: Waiters::new() }
     }
 
     /// Wakes whoever waits longest; if nobody does, the next [`notified`](Self::notified) is ready at once.
@@ -72,7 +72,7 @@ impl Notify {
     /// it was not polled yet. Stores no permit.
     pub fn notify_waiters(&self) {
         self.rounds.set(self.rounds.get() + 1);
-        self.line.hand_over_to_all(Notice::All);
+        self.line.hand_over_many(usize::MAX, || Notice::All);
     }
 
     /// Waits for a call.

@@ -18,13 +18,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::line::Line;
+use super::waiters::Waiters;
 use crate::task::{discard, poll_proceed, spend, wake};
 use crate::wait_list::{Left, Ticket};
 
 pub(super) struct Permits {
     free: Cell<usize>,
-    line: Line<usize, ()>,
+    line: Waiters<usize, ()>,
 }
 
 /// Whoever leads to permits: a borrow, or an `Rc`.
@@ -57,7 +57,7 @@ impl Permits {
 
     pub(super) const fn new(free: usize) -> Self {
         assert!(free <= Self::MAX, "a semaphore has at most Semaphore::MAX_PERMITS permits");
-        Self { free: Cell::new(free), line: Line::new() }
+        Self { free: Cell::new(free), line: Waiters::new() }
     }
 
     /// How many nobody has.

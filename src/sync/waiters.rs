@@ -12,13 +12,13 @@ use crate::task::{discard, wake};
 use crate::wait_list::{Left, Ticket, WaitList};
 
 /// Waiters that need an `N` each, and are handed a `G`; both are plain data.
-pub(super) struct Line<N, G> {
+pub(super) struct Waiters<N, G> {
     list: RefCell<WaitList<N, G>>,
     /// Neither `Send` nor `Sync`: its waiters are tasks of one thread.
     _here: PhantomData<*mut ()>,
 }
 
-impl<N, G> Line<N, G> {
+impl<N, G> Waiters<N, G> {
     pub(super) const fn new() -> Self {
         Self { list: RefCell::new(WaitList::new()), _here: PhantomData }
     }
@@ -103,21 +103,24 @@ impl<N, G> Line<N, G> {
         Ok(())
     }
 
-    /// Hands `gift` to all who wait now, and to nobody who comes while they are being woken.
-    pub(super) fn hand_over_to_all(&self, gift: G)
-    where
-        G: Copy,
-    {
-        let limit = self.borrow().now();
+    /// Hands a gift to each of the first `count`, in one step, and wakes them one by one.
+    pub(super) fn hand_over_many(&self, count: usize, gift: impl FnMut() -> G) {
+        self.borrow().hand_over_many(count, gift);
+        self.tell();
+    }
+
+    /// Wakes all who were handed something and were not told; a waker that comes back here may do it for
+    /// us.
+    pub(super) fn tell(&self) {
         loop {
-            let handed = self.borrow().hand_over_before(limit, gift);
-            let Ok(waker) = handed else { return };
+            let next = self.borrow().next_untold();
+            let Some(waker) = next else { return };
             wake(waker);
         }
     }
 }
 
-impl<N, G> fmt::Debug for Line<N, G> {
+impl<N, G> fmt::Debug for Waiters<N, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.list.borrow().fmt(f)
     }
