@@ -238,10 +238,11 @@ trait Steps: World {
         }
     }
 
-    fn end(&self) {
+    fn end(&self, done: &mut Vec<String>) {
         for who in 0..self.crew().len() {
             for op in self.ops() {
                 if Self::about(op) == Some(who) && self.ends(op) {
+                    done.push(format!("{op:?}"));
                     self.step(op);
                     self.check();
                 }
@@ -288,13 +289,13 @@ fn walk<W: World>(slots: usize, path: &mut Vec<usize>, depth: usize) -> usize {
         on_stage(slots, |world: &W| {
             for pick in path.iter() {
                 let op = world.ops()[*pick];
-                done.push(op);
+                done.push(format!("{op:?}"));
                 world.step(op);
                 world.check();
             }
             let count = world.ops().len();
             if depth == 0 {
-                world.end();
+                world.end(&mut done);
             }
             count
         })
@@ -302,7 +303,7 @@ fn walk<W: World>(slots: usize, path: &mut Vec<usize>, depth: usize) -> usize {
     let count = match played {
         Ok(count) => count,
         Err(panic) => {
-            eprintln!("after {done:?}");
+            eprintln!("after {}", done.join(", "));
             panic_any(panic.downcast_ref::<String>().cloned().unwrap_or_default());
         }
     };
@@ -333,13 +334,13 @@ fn fuzz<W: World>(slots: usize, react: bool) {
                         world.crew().slots[who].reaction.set(Some(pick));
                         done.push(format!("(the next wake of {who} does one more)"));
                     }
-                    done.push(format!("{:?}", world.pick(pick)));
+                    done.extend(world.pick(pick).map(|op| format!("{op:?}")));
                     world.check();
                 }
                 for slot in &world.crew().slots {
                     slot.reaction.set(None);
                 }
-                world.end();
+                world.end(&mut done);
             })
         }));
         played.map_err(|_| TestCaseError::fail(format!("after {}", done.join(", "))))
