@@ -311,3 +311,45 @@ impl<N, G> fmt::Debug for WaitList<N, G> {
         f.debug_struct("WaitList").field("waiting", &self.waiting).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(list: &mut WaitList<(), usize>) -> Ticket {
+        list.enter((), Waker::noop().clone())
+    }
+
+    #[test]
+    fn a_place_is_used_again() {
+        let mut list = WaitList::new();
+        for _ in 0..100 {
+            let (first, second) = (enter(&mut list), enter(&mut list));
+            assert!(list.hand_over(7).is_ok());
+            assert_eq!(list.take(&first), Some(7));
+            assert!(matches!(list.leave(second), Left::Waiting { was_first: true, .. }));
+        }
+        assert_eq!((list.places.len(), list.used, list.len()), (2, 0, 0));
+    }
+
+    #[test]
+    fn a_crowd_that_has_gone_leaves_no_memory_behind() {
+        let mut list = WaitList::new();
+        let crowd: Vec<_> = (0..10_000).map(|_| enter(&mut list)).collect();
+        let mut gifts = 0..;
+        list.hand_over_many(usize::MAX, || gifts.next().unwrap());
+        // Each third takes its gift before it is told.
+        for (number, ticket) in crowd.iter().enumerate().filter(|(number, _)| number % 3 == 0) {
+            assert_eq!(list.take(ticket), Some(number));
+        }
+        let mut told = 0;
+        while let Some(_waker) = list.next_untold() {
+            told += 1;
+        }
+        assert_eq!((told, list.len()), (10_000, 0));
+        for (number, ticket) in crowd.into_iter().enumerate().filter(|(number, _)| number % 3 > 0) {
+            assert!(matches!(list.leave(ticket), Left::Handed(gift) if gift == number));
+        }
+        assert_eq!((list.used, list.places.capacity()), (0, 0));
+    }
+}
