@@ -49,6 +49,7 @@ pub mod fs;
 pub mod net;
 mod op;
 mod runtime;
+pub mod sync;
 mod sys;
 pub mod task;
 #[cfg(any(test, ringloop_test))]
@@ -58,6 +59,7 @@ pub mod testing;
 #[path = "testing/absent.rs"]
 mod testing;
 pub mod time;
+mod wait_list;
 mod worker;
 
 pub use buf::Lease;

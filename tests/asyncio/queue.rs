@@ -1,0 +1,1 @@
+//! Queues (Q-*; checks 87 to 92).

@@ -1,0 +1,1 @@
+//! Runtimes, their end, Ctrl-C (R-*; check 149).

@@ -1,0 +1,1 @@
+//! Signals (L-51, L-52; check 147).
