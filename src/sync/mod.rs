@@ -39,6 +39,8 @@ pub mod broadcast;
 pub(crate) mod line;
 pub mod mpsc;
 pub mod oneshot;
+#[cfg(test)]
+pub(crate) mod polled;
 pub(crate) mod rights;
 pub(crate) mod seat;
 pub mod watch;
