@@ -13,6 +13,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 
 use super::Shutdown;
 use super::error::{QueueShutdown, TaskDoneError, TryGetError, TryPutError};
@@ -32,6 +33,8 @@ pub(super) struct Core<S> {
     /// Items that were put and not answered by a `task_done`.
     unfinished: Cell<usize>,
     joiners: Line,
+    /// It stays with its thread, as its waiters do, even while there are none.
+    _not_send: PhantomData<*const ()>,
 }
 
 /// More than memory holds, with room to count.
@@ -59,6 +62,7 @@ impl<S: Store> Core<S> {
             items: Rights::new(0),
             unfinished: Cell::new(0),
             joiners: Line::new(),
+            _not_send: PhantomData,
         }
     }
 
@@ -99,7 +103,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(super) fn task_done(&self) -> Result<(), TaskDoneError> {
-        let left = self.unfinished.get().checked_sub(1).ok_or(TaskDoneError)?;
+        let left = self.unfinished.get().checked_sub(1).ok_or(TaskDoneError(()))?;
         self.unfinished.set(left);
         if left == 0 {
             self.joiners.tell_all();

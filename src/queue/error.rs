@@ -33,8 +33,7 @@ pub enum TryGetError {
 
 /// `task_done` was called more often than items were put; asyncio's `ValueError`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct TaskDoneError;
+pub struct TaskDoneError(pub(super) ());
 
 impl<T> TryPutError<T> {
     /// What was to be put.

@@ -87,7 +87,7 @@ impl PartialEq for Item<'_> {
     }
 }
 
-// Seen to fail with std's `BinaryHeap`, which drops what it pops when it is interrupted.
+// Seen to fail when a slot was used up before the item was compared.
 #[test]
 fn a_comparison_that_panics_or_uses_the_queue_loses_no_item_and_no_place() {
     for mad in [Compare::Panic, Compare::Reenter] {

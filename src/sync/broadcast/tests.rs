@@ -143,6 +143,8 @@ impl Side {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // Seen to fail when a receiver that went kept the values that it had not received, and when only the
+    // first of the receivers was woken.
     #[test]
     fn no_walk_loses_a_value_untold_or_keeps_one_that_has_reached_everybody(
         capacity in 1usize..5,

@@ -290,6 +290,8 @@ fn walk(capacity: usize, steps: Vec<Step>) {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // Seen to fail when a dropped waiter kept its place, when a new waker was not taken, and when the last
+    // permit of a closed channel woke nobody.
     #[test]
     fn no_walk_loses_doubles_or_reorders_a_value_or_forgets_a_waiter(
         capacity in 1usize..4,
