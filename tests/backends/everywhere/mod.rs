@@ -6,6 +6,7 @@ mod cut;
 mod files;
 mod fuse;
 mod opening;
+mod passing;
 mod reading;
 mod waiting;
 mod writing;
@@ -43,8 +44,14 @@ macro_rules! case {
 use case;
 
 fn cases() -> impl Iterator<Item = Case> {
-    let groups =
-        [reading::cases(), writing::cases(), opening::cases(), files::cases(), waiting::cases()];
+    let groups = [
+        reading::cases(),
+        writing::cases(),
+        opening::cases(),
+        files::cases(),
+        waiting::cases(),
+        passing::cases(),
+    ];
     groups.into_iter().flatten()
 }
 
