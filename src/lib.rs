@@ -48,6 +48,7 @@ mod driver;
 pub mod fs;
 pub mod net;
 mod op;
+pub mod queue;
 mod runtime;
 pub mod sync;
 mod sys;

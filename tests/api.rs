@@ -10,6 +10,11 @@ use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
     TcpListenerOptions, TcpStream, WriteHalf,
 };
+use ringloop::queue::{
+    LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
+    TryPutError,
+};
+use ringloop::sync::{broadcast, mpsc, oneshot, watch};
 use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
@@ -68,6 +73,13 @@ travels!(
     RemoteJoinHandle<u8>,
     RemoteJoinHandle<Vec<u8>>,
     RemoteJoinHandle<Cell<u8>>,
+    Shutdown,
+    QueueShutdown<u8>,
+    TryPutError<u8>,
+    TryGetError,
+    TaskDoneError,
+    broadcast::RecvError,
+    broadcast::TryRecvError,
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
@@ -77,6 +89,12 @@ lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Send: File, Readiness, ReuniteError);
 lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
+lacks!(Sync: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
+lacks!(Send: oneshot::Sender<u8>, mpsc::Sender<u8>, mpsc::UnboundedSender<u8>, watch::Sender<u8>, broadcast::Sender<u8>);
+lacks!(Sync: oneshot::Sender<u8>, mpsc::Sender<u8>, mpsc::UnboundedSender<u8>, watch::Sender<u8>, broadcast::Sender<u8>);
+lacks!(Send: oneshot::Receiver<u8>, mpsc::Receiver<u8>, watch::Receiver<u8>, broadcast::Receiver<u8>);
+lacks!(Sync: oneshot::Receiver<u8>, mpsc::Receiver<u8>, watch::Receiver<u8>, broadcast::Receiver<u8>);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload need not be Sync; its error is, so that every error type can hold it.
@@ -87,6 +105,7 @@ const _: fn() = || {
 
 // Polled by reference, without a pin: `(&mut handle).await`.
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
+unpin!(oneshot::Receiver<std::marker::PhantomPinned>);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

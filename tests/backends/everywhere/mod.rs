@@ -6,6 +6,7 @@ mod cut;
 mod files;
 mod fuse;
 mod opening;
+mod passing;
 mod reading;
 mod sync;
 mod waiting;
@@ -51,6 +52,7 @@ fn cases() -> impl Iterator<Item = Case> {
         files::cases(),
         waiting::cases(),
         sync::cases(),
+        passing::cases(),
     ];
     groups.into_iter().flatten()
 }
