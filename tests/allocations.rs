@@ -1,4 +1,5 @@
-//! A steady state allocates nothing: an echo of either API, counted on the server's thread alone.
+//! A steady state allocates nothing: an echo of either API, counted on the server's thread alone;
+//! channels and queues.
 //!
 //! Not in test builds: their blocks are never used again.
 #![cfg(not(ringloop_test))]
@@ -7,8 +8,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use ringloop::net::{TcpListener, TcpStream};
+use ringloop::queue::{Queue, Shutdown};
+use ringloop::sync::{broadcast, mpsc, watch};
 use ringloop::{BackendChoice, Builder};
 
 const WARM_UP: usize = 500;
@@ -180,4 +184,49 @@ fn the_counter_counts() {
         mark(END);
     });
     assert!(counted.unwrap() >= COUNTED as u64);
+}
+
+/// Values that go from one task to another, and back by another way.
+async fn passed_around() {
+    let queue = Rc::new(Queue::bounded(4));
+    let (sender, mut receiver) = mpsc::channel(4);
+    let (words, mut words_in) = broadcast::channel(4);
+    let mut heard = words.subscribe();
+    let (state, mut state_in) = watch::channel(0);
+    let other = ringloop::spawn({
+        let queue = queue.clone();
+        async move {
+            while let Ok(number) = queue.get().await {
+                sender.send(number).await.unwrap();
+                words.send(number).unwrap();
+                state.send(number).unwrap();
+                queue.task_done().unwrap();
+            }
+        }
+    });
+    for round in 0..END {
+        mark(round);
+        // More than there is room for: the other waits for this one, and this one for the other.
+        for number in 1..=9 {
+            queue.put(round * 10 + number).await.unwrap();
+            if number > 4 {
+                receiver.recv().await.unwrap();
+            }
+            assert_eq!(heard.recv().await, Ok(round * 10 + number));
+        }
+        while receiver.try_recv().is_ok() {}
+        state_in.changed().await.unwrap();
+        while words_in.try_recv() != Err(broadcast::TryRecvError::Empty) {}
+        queue.join().await;
+    }
+    mark(END);
+    queue.shutdown(Shutdown::Drain);
+    other.await.unwrap();
+}
+
+#[test]
+fn channels_and_queues_in_their_steady_state_allocate_nothing() {
+    let mut runtime = Builder::new().build().unwrap();
+    runtime.block_on(passed_around());
+    assert_eq!(ALLOCATIONS.take(), 0, "allocations in {COUNTED} rounds");
 }

@@ -4,7 +4,7 @@
 //! multi-threaded runtime has become a thread with a runtime of its own, and `ringloop::spawn` within it.
 
 #[path = "backends/support.rs"]
-#[allow(dead_code, reason = "made for another binary, which uses all of it")]
+#[expect(dead_code, reason = "made for another binary, which uses all of it")]
 mod support;
 
 use std::collections::HashMap;

@@ -11,6 +11,7 @@ use super::*;
 use crate::sync::polled::{Polled, Reenters};
 
 mod property;
+mod subject;
 
 thread_local! {
     static QUEUE: RefCell<Option<Rc<Queue<u8>>>> = const { RefCell::new(None) };

@@ -220,13 +220,9 @@ fn walk(capacity: usize, steps: Vec<Step>) {
             }
             Step::Recv => {
                 let can = !world.values.is_empty() || world.is_over();
-                let polled = recv.get_or_insert_with(|| {
-                    Polled::new(async {
-                        // One at a time, as `&mut` demands of users.
-                        #[expect(clippy::await_holding_refcell_ref, reason = "the test's own")]
-                        receiver.borrow_mut().recv().await
-                    })
-                });
+                #[expect(clippy::await_holding_refcell_ref, reason = "one at a time")]
+                let future = async { receiver.borrow_mut().recv().await };
+                let polled = recv.get_or_insert_with(|| Polled::new(future));
                 match polled.poll() {
                     Poll::Ready(value) => {
                         recv = None;
