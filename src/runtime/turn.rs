@@ -208,6 +208,12 @@ impl Core {
                         sink.alarm(&mut wakes);
                     }
                 }
+                Alarm::Call(call) => {
+                    // In the order of their deadlines.
+                    wake_all(&mut wakes);
+                    // It is refused, and dropped, when the runtime ends.
+                    quietly(|| self.tasks.call(*call));
+                }
             }
         }
         wake_all(&mut wakes);

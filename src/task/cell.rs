@@ -24,6 +24,7 @@ use super::budget::with_budget;
 use super::info::TaskInfo;
 use super::join::{JoinError, TaskId};
 use super::locals::{Snapshot, Within};
+use super::unhandled::Failed;
 use super::waker::Address;
 
 /// What the executor sees of a task.
@@ -56,6 +57,8 @@ enum State {
 enum Stage<F: Future> {
     Future(F),
     Output(Result<F::Output, JoinError>),
+    /// It panicked: nobody has asked for that yet.
+    Failed(Box<Failed>),
     Empty,
 }
 
@@ -112,29 +115,54 @@ impl<F: Future> TaskCell<F> {
         unsafe { Pin::new_unchecked(future) }.poll(cx)
     }
 
-    #[cold]
-    fn fail(&self, error: JoinError) {
-        self.finish(Err(error));
-    }
-
     /// Drops the future and leaves the result; wakes the handle.
     #[inline(always)]
     fn finish(&self, result: Result<F::Output, JoinError>) {
-        debug_assert_eq!(self.state.get(), State::Busy);
-        let dropped = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: Busy is ours; the future is dropped in place, where it was pinned.
-            unsafe { *self.stage.get() = Stage::Empty };
-        }));
-        let result = match dropped {
-            Ok(()) => result,
-            // The stage is Empty although the drop unwound: the assignment writes all the same.
+        match self.drop_future() {
+            // SAFETY: Busy is ours, and Stage::Empty has no drop that could run user code.
+            Ok(()) => unsafe { self.stage.get().write(Stage::Output(result)) },
             Err(payload) => {
                 quietly(|| drop(result));
-                Err(JoinError::panic(payload))
+                self.leave_panic(payload);
             }
-        };
+        }
+        self.done();
+    }
+
+    #[cold]
+    fn finish_cancelled(&self) {
+        self.finish(Err(JoinError::cancelled()));
+    }
+
+    #[cold]
+    fn finish_panicked(&self, payload: Box<dyn Any + Send>) {
+        match self.drop_future() {
+            Ok(()) => self.leave_panic(payload),
+            Err(second) => {
+                forget_panicking(payload);
+                self.leave_panic(second);
+            }
+        }
+        self.done();
+    }
+
+    /// Leaves Stage::Empty, also when the drop unwinds: the assignment writes all the same.
+    fn drop_future(&self) -> Result<(), Box<dyn Any + Send>> {
+        debug_assert_eq!(self.state.get(), State::Busy);
+        catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: Busy is ours; the future is dropped in place, where it was pinned.
+            unsafe { *self.stage.get() = Stage::Empty };
+        }))
+    }
+
+    #[cold]
+    fn leave_panic(&self, payload: Box<dyn Any + Send>) {
+        let failed = Stage::Failed(Failed::new(payload));
         // SAFETY: Busy is ours, and Stage::Empty has no drop that could run user code.
-        unsafe { self.stage.get().write(Stage::Output(result)) };
+        unsafe { self.stage.get().write(failed) };
+    }
+
+    fn done(&self) {
         self.state.set(State::Done);
         if let Some(joiner) = self.joiner.take() {
             quietly(|| joiner.wake());
@@ -157,7 +185,7 @@ impl<F: Future> Run for TaskCell<F> {
                     return true;
                 }
                 Err(payload) => {
-                    self.fail(JoinError::panic(payload));
+                    self.finish_panicked(payload);
                     return true;
                 }
                 Ok(Poll::Pending) if !self.cancelled.get() => {
@@ -167,7 +195,7 @@ impl<F: Future> Run for TaskCell<F> {
                 Ok(Poll::Pending) => {}
             }
         }
-        self.fail(JoinError::cancelled());
+        self.finish_cancelled();
         true
     }
 
@@ -175,7 +203,7 @@ impl<F: Future> Run for TaskCell<F> {
         if self.state.get() == State::Idle {
             self.state.set(State::Busy);
             let _within = Within::if_any(&self.locals);
-            self.fail(JoinError::cancelled());
+            self.finish_cancelled();
         }
     }
 
@@ -208,8 +236,11 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
             self.state.set(State::Taken);
             // SAFETY: Done: the executor has let go of the stage, and this thread has nobody else in it.
             let stage = unsafe { std::mem::replace(&mut *self.stage.get(), Stage::Empty) };
-            let Stage::Output(result) = stage else { unreachable!("Done means an output") };
-            return Poll::Ready(result);
+            return Poll::Ready(match stage {
+                Stage::Output(result) => result,
+                Stage::Failed(failed) => Err(JoinError::panic(failed.payload)),
+                Stage::Future(_) | Stage::Empty => unreachable!("Done means an output"),
+            });
         }
         assert!(state != State::Taken, "a JoinHandle was polled after it gave its result");
         if self.is_foreign() {
@@ -244,6 +275,18 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
     }
 }
 
+impl<F: Future> Drop for TaskCell<F> {
+    /// Whoever holds it last, the executor or the handle: nobody has asked for its panic, nor will.
+    fn drop(&mut self) {
+        if matches!(self.stage.get_mut(), Stage::Failed(_)) {
+            let task = self.describe();
+            if let Stage::Failed(failed) = std::mem::replace(self.stage.get_mut(), Stage::Empty) {
+                failed.report(task);
+            }
+        }
+    }
+}
+
 impl<F: Future> std::fmt::Debug for TaskCell<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TaskCell")
@@ -261,7 +304,7 @@ pub(crate) fn quietly(f: impl FnOnce()) {
 }
 
 /// Drops a payload; one whose own drop panics is leaked.
-fn forget_panicking(payload: Box<dyn Any + Send>) {
+pub(super) fn forget_panicking(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }

@@ -159,17 +159,19 @@ impl JoinError {
     }
 }
 
+/// What a panic says.
+pub(super) fn payload_text(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Why::Cancelled => f.write_str("the task was cancelled"),
             Why::Panic(payload) => {
                 let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                let text = payload
-                    .downcast_ref::<&str>()
-                    .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                match text {
+                match payload_text(&**payload) {
                     Some(text) => write!(f, "the task panicked: {text}"),
                     None => f.write_str("the task panicked"),
                 }

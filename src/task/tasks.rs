@@ -11,12 +11,14 @@ use std::task::Context;
 use slab::Slab;
 
 use super::budget::with_budget;
+use super::calls::Call;
 use super::cell::{Run, TaskCell, quietly};
 use super::home::{Home, HomeRef, Tenancy};
 use super::info::TaskInfo;
 use super::join::{JoinHandle, TaskId};
 use super::locals;
 use super::mail::Letter;
+use super::unhandled::Hook;
 use super::waker::Address;
 use crate::sys::Bell;
 
@@ -26,8 +28,9 @@ pub(crate) struct Tasks {
     /// Of the slots of `slab`, by index. Apart from them: a wake looks here only, and sixteen stand in
     /// a cache line.
     words: RefCell<Vec<Word>>,
-    /// Addresses to poll. A task stands here at most once.
+    /// Addresses to poll. A task stands here at most once, and `Address::CALL` once for each of `calls`.
     ready: RefCell<VecDeque<Address>>,
+    calls: RefCell<VecDeque<Rc<dyn Call>>>,
     root_queued: Cell<bool>,
     /// Who is polled, or was last.
     polled: Cell<Address>,
@@ -41,6 +44,8 @@ pub(crate) struct Tasks {
     tenancy: RefCell<Option<Tenancy>>,
     /// The same as one byte, for every wake asks.
     moved_out: Cell<bool>,
+    /// Who is told of what nobody awaits.
+    hook: Option<Hook>,
 }
 
 /// The generation of a slot's task, and whether its address stands in `ready`.
@@ -77,12 +82,13 @@ pub(crate) enum Ran {
 
 impl Tasks {
     /// An executor whose sleep `bell` ends.
-    pub(crate) fn new(bell: Bell) -> io::Result<Self> {
+    pub(crate) fn new(bell: Bell, hook: Option<Hook>) -> io::Result<Self> {
         let tenancy = Tenancy::new(bell)?;
         Ok(Self {
             slab: RefCell::default(),
             words: RefCell::default(),
             ready: RefCell::default(),
+            calls: RefCell::default(),
             root_queued: Cell::new(false),
             polled: Cell::new(Address::new(tenancy.id, 0, Address::ROOT)),
             next_id: Cell::new(1),
@@ -92,6 +98,7 @@ impl Tasks {
             home_id: tenancy.id,
             tenancy: RefCell::new(Some(tenancy)),
             moved_out: Cell::new(false),
+            hook,
         })
     }
 
@@ -122,7 +129,7 @@ impl Tasks {
         let id = TaskId(self.next_id.get());
         self.next_id.set(id.0 + 1);
         let key = self.slab.borrow().vacant_key();
-        if self.closed.get() || key >= Address::ROOT as usize {
+        if self.closed.get() || key >= Address::CALL as usize {
             return (id, self.root());
         }
         let (generation, index) = (id.0 as u32 & Address::GENERATION_MASK, key as u32);
@@ -159,7 +166,11 @@ impl Tasks {
             self.polled.set(address);
             let waker = address.waker();
             let mut cx = Context::from_waker(&waker);
-            if address.index() == Address::ROOT {
+            if address.index() >= Address::CALL {
+                if address.index() == Address::CALL {
+                    self.run_call();
+                    continue;
+                }
                 self.root_queued.set(false);
                 if with_budget(|| poll_root(&mut cx)) {
                     return Ran::RootEnded;
@@ -174,6 +185,23 @@ impl Tasks {
         }
         self.polled.set(self.root());
         Ran::All
+    }
+
+    /// Queues a callback, behind whatever is ready. While the runtime ends, it is dropped.
+    pub(crate) fn call(&self, call: Rc<dyn Call>) {
+        if self.closed.get() {
+            return call.cancel();
+        }
+        self.calls.borrow_mut().push_back(call);
+        self.ready.borrow_mut().push_back(Address::new(self.home_id, 0, Address::CALL));
+    }
+
+    #[inline(never)]
+    fn run_call(&self) {
+        let call = self.calls.borrow_mut().pop_front();
+        if let Some(call) = call {
+            call.run();
+        }
     }
 
     /// Queues the root future.
@@ -220,7 +248,11 @@ impl Tasks {
         self.closed.set(true);
     }
 
-    /// Drops every task's future, in the order of spawning, with nothing borrowed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Drops every task's future, in the order of spawning, then every callback, with nothing borrowed.
     pub(crate) fn end_all(&self) {
         let mut tasks: Vec<(TaskId, Address)> =
             self.slab.borrow().iter().map(|(_, task)| (task.info().id, task.address())).collect();
@@ -235,6 +267,13 @@ impl Tasks {
         }
         self.polled.set(self.root());
         self.ready.borrow_mut().clear();
+        for call in self.calls.take() {
+            quietly(|| call.cancel());
+        }
+    }
+
+    pub(super) fn hook(&self) -> Option<Hook> {
+        self.hook.clone()
     }
 
     /// Whether its home is still its own, and not the next one's.
