@@ -16,9 +16,15 @@ const VERY_MANY: usize = 20_000;
 /// Whom a timer tells. As small as a waker: the other kinds are rare.
 pub(super) enum Alarm {
     Wake(Waker),
-    Sink(Box<Weak<dyn Sink>>),
-    Call(Box<Rc<dyn Call>>),
+    Other(Box<Other>),
 }
+
+pub(super) enum Other {
+    Sink(Weak<dyn Sink>),
+    Call(Rc<dyn Call>),
+}
+
+const _: () = assert!(size_of::<Alarm>() == size_of::<Waker>());
 
 impl Core {
     /// The driver's clock; the moment of its end once the runtime has ended.
@@ -33,12 +39,12 @@ impl Core {
 
     /// Calls `sink.alarm` at `deadline`.
     pub(crate) fn set_alarm(&self, deadline: Instant, sink: Weak<dyn Sink>) -> Key {
-        self.timers.borrow_mut().insert(deadline, Alarm::Sink(Box::new(sink)))
+        self.timers.borrow_mut().insert(deadline, Alarm::Other(Box::new(Other::Sink(sink))))
     }
 
     /// Queues `call` at `deadline`.
     pub(super) fn set_call(&self, deadline: Instant, call: Rc<dyn Call>) -> Key {
-        self.timers.borrow_mut().insert(deadline, Alarm::Call(Box::new(call)))
+        self.timers.borrow_mut().insert(deadline, Alarm::Other(Box::new(Other::Call(call))))
     }
 
     /// Changes whom a timer wakes. False: it has fired.
@@ -86,9 +92,8 @@ impl Core {
 }
 
 fn discard_alarm(alarm: Option<Alarm>) {
-    match alarm {
-        Some(Alarm::Wake(waker)) => discard(waker),
-        // It belongs to a handle, which cancels it.
-        Some(Alarm::Call(_) | Alarm::Sink(_)) | None => {}
+    // A callback belongs to its handle as well, which cancels it.
+    if let Some(Alarm::Wake(waker)) = alarm {
+        discard(waker);
     }
 }

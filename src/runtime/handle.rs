@@ -60,11 +60,7 @@ impl Handle {
                 match task.await {
                     result if sender.is_wanted() => sender.send(result),
                     Ok(unwanted) => drop(unwanted),
-                    Err(error) => {
-                        if let Ok(payload) = error.try_into_panic() {
-                            task::report_task(info, payload);
-                        }
-                    }
+                    Err(error) => task::report_task(info, error),
                 }
             }));
         });
@@ -119,11 +115,6 @@ impl Handle {
     ///
     /// A run of [`Runtime::block_on`] goes on: only its future ends it. Does nothing once the runtime has ended.
     pub fn stop(&self) {
-        match current() {
-            // At once, not with the mail: what becomes ready in this turn waits for the next run.
-            Ok(core) if core.tasks().home_ref().is(self.home) => return core.stop(),
-            _ => {}
-        }
         let letter = Box::new(|| {
             if let Ok(core) = current() {
                 core.stop();

@@ -24,7 +24,7 @@ use super::budget::with_budget;
 use super::info::TaskInfo;
 use super::join::{JoinError, TaskId};
 use super::locals::{Snapshot, Within};
-use super::unhandled::Failed;
+use super::unhandled;
 use super::waker::Address;
 
 /// What the executor sees of a task.
@@ -35,6 +35,8 @@ pub(super) trait Run {
     fn end(&self);
     fn address(&self) -> Address;
     fn info(&self) -> TaskInfo;
+    /// Whether its own code runs: it is polled or dropped.
+    fn is_busy(&self) -> bool;
 }
 
 /// What a handle sees of a task.
@@ -57,8 +59,6 @@ enum State {
 enum Stage<F: Future> {
     Future(F),
     Output(Result<F::Output, JoinError>),
-    /// It panicked: nobody has asked for that yet.
-    Failed(Box<Failed>),
     Empty,
 }
 
@@ -115,54 +115,29 @@ impl<F: Future> TaskCell<F> {
         unsafe { Pin::new_unchecked(future) }.poll(cx)
     }
 
+    #[cold]
+    fn fail(&self, error: JoinError) {
+        self.finish(Err(error));
+    }
+
     /// Drops the future and leaves the result; wakes the handle.
     #[inline(always)]
     fn finish(&self, result: Result<F::Output, JoinError>) {
-        match self.drop_future() {
-            // SAFETY: Busy is ours, and Stage::Empty has no drop that could run user code.
-            Ok(()) => unsafe { self.stage.get().write(Stage::Output(result)) },
-            Err(payload) => {
-                quietly(|| drop(result));
-                self.leave_panic(payload);
-            }
-        }
-        self.done();
-    }
-
-    #[cold]
-    fn finish_cancelled(&self) {
-        self.finish(Err(JoinError::cancelled()));
-    }
-
-    #[cold]
-    fn finish_panicked(&self, payload: Box<dyn Any + Send>) {
-        match self.drop_future() {
-            Ok(()) => self.leave_panic(payload),
-            Err(second) => {
-                forget_panicking(payload);
-                self.leave_panic(second);
-            }
-        }
-        self.done();
-    }
-
-    /// Leaves Stage::Empty, also when the drop unwinds: the assignment writes all the same.
-    fn drop_future(&self) -> Result<(), Box<dyn Any + Send>> {
         debug_assert_eq!(self.state.get(), State::Busy);
-        catch_unwind(AssertUnwindSafe(|| {
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: Busy is ours; the future is dropped in place, where it was pinned.
             unsafe { *self.stage.get() = Stage::Empty };
-        }))
-    }
-
-    #[cold]
-    fn leave_panic(&self, payload: Box<dyn Any + Send>) {
-        let failed = Stage::Failed(Failed::new(payload));
+        }));
+        let result = match dropped {
+            Ok(()) => result,
+            // The stage is Empty although the drop unwound: the assignment writes all the same.
+            Err(payload) => {
+                quietly(|| drop(result));
+                Err(JoinError::panic(payload))
+            }
+        };
         // SAFETY: Busy is ours, and Stage::Empty has no drop that could run user code.
-        unsafe { self.stage.get().write(failed) };
-    }
-
-    fn done(&self) {
+        unsafe { self.stage.get().write(Stage::Output(result)) };
         self.state.set(State::Done);
         if let Some(joiner) = self.joiner.take() {
             quietly(|| joiner.wake());
@@ -185,7 +160,7 @@ impl<F: Future> Run for TaskCell<F> {
                     return true;
                 }
                 Err(payload) => {
-                    self.finish_panicked(payload);
+                    self.fail(JoinError::panic(payload));
                     return true;
                 }
                 Ok(Poll::Pending) if !self.cancelled.get() => {
@@ -195,7 +170,7 @@ impl<F: Future> Run for TaskCell<F> {
                 Ok(Poll::Pending) => {}
             }
         }
-        self.finish_cancelled();
+        self.fail(JoinError::cancelled());
         true
     }
 
@@ -203,7 +178,7 @@ impl<F: Future> Run for TaskCell<F> {
         if self.state.get() == State::Idle {
             self.state.set(State::Busy);
             let _within = Within::if_any(&self.locals);
-            self.finish_cancelled();
+            self.fail(JoinError::cancelled());
         }
     }
 
@@ -214,12 +189,25 @@ impl<F: Future> Run for TaskCell<F> {
     fn info(&self) -> TaskInfo {
         self.describe()
     }
+
+    fn is_busy(&self) -> bool {
+        self.state.get() == State::Busy
+    }
 }
 
 impl<F: Future> TaskCell<F> {
     /// Whether nobody will ever poll it here: this process was forked from its runtime's.
     fn is_foreign(&self) -> bool {
         super::home::is_foreign(self.address.home())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report(&mut self) {
+        let task = self.describe();
+        if let Stage::Output(Err(error)) = std::mem::replace(self.stage.get_mut(), Stage::Empty) {
+            unhandled::report_task(task, error);
+        }
     }
 
     fn describe(&self) -> TaskInfo {
@@ -236,11 +224,8 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
             self.state.set(State::Taken);
             // SAFETY: Done: the executor has let go of the stage, and this thread has nobody else in it.
             let stage = unsafe { std::mem::replace(&mut *self.stage.get(), Stage::Empty) };
-            return Poll::Ready(match stage {
-                Stage::Output(result) => result,
-                Stage::Failed(failed) => Err(JoinError::panic(failed.payload)),
-                Stage::Future(_) | Stage::Empty => unreachable!("Done means an output"),
-            });
+            let Stage::Output(result) = stage else { unreachable!("Done means an output") };
+            return Poll::Ready(result);
         }
         assert!(state != State::Taken, "a JoinHandle was polled after it gave its result");
         if self.is_foreign() {
@@ -277,12 +262,10 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
 
 impl<F: Future> Drop for TaskCell<F> {
     /// Whoever holds it last, the executor or the handle: nobody has asked for its panic, nor will.
+    #[inline]
     fn drop(&mut self) {
-        if matches!(self.stage.get_mut(), Stage::Failed(_)) {
-            let task = self.describe();
-            if let Stage::Failed(failed) = std::mem::replace(self.stage.get_mut(), Stage::Empty) {
-                failed.report(task);
-            }
+        if matches!(self.stage.get_mut(), Stage::Output(Err(_))) {
+            self.report();
         }
     }
 }

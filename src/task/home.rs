@@ -44,11 +44,6 @@ impl HomeRef {
         self.home.mail.post(self.incarnation, letter)
     }
 
-    /// Whether both are the same runtime's.
-    pub(crate) fn is(self, other: Self) -> bool {
-        std::ptr::eq(self.home, other.home) && self.incarnation == other.incarnation
-    }
-
     pub(super) fn home(self) -> &'static Home {
         self.home
     }

@@ -5,7 +5,7 @@
 //! of the task puts it there again. So nothing that a task sets is ever seen by who spawned it.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -22,12 +22,15 @@ pub(crate) struct Locals(Vec<(usize, Rc<dyn Any>)>);
 thread_local! {
     /// Never dropped, as `local::HERE`.
     static NOW: RefCell<ManuallyDrop<Snapshot>> = const { RefCell::new(ManuallyDrop::new(None)) };
+
+    /// Whether `NOW` is some: each poll and each spawn asks.
+    static ANY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What is set on this thread right now.
 #[inline]
 pub(super) fn snapshot() -> Snapshot {
-    NOW.with_borrow(|now| Option::clone(now))
+    if ANY.get() { NOW.with_borrow(|now| Option::clone(now)) } else { None }
 }
 
 /// While it lives, this thread has these locals and no others.
@@ -40,11 +43,15 @@ impl Within {
         Self { before: replace(locals) }
     }
 
+    #[cold]
+    fn of(locals: &Snapshot) -> Self {
+        Self::new(locals.clone())
+    }
+
     /// Nothing where there are none before and none after.
     #[inline]
     pub(super) fn if_any(locals: &Snapshot) -> Option<Self> {
-        let any = locals.is_some() || NOW.with_borrow(|now| now.is_some());
-        any.then(|| Self::new(locals.clone()))
+        (locals.is_some() || ANY.get()).then(|| Self::of(locals))
     }
 }
 
@@ -56,6 +63,7 @@ impl Drop for Within {
 }
 
 fn replace(locals: Snapshot) -> Snapshot {
+    ANY.set(locals.is_some());
     NOW.with_borrow_mut(|now| std::mem::replace(&mut **now, locals))
 }
 

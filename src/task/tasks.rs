@@ -32,7 +32,7 @@ pub(crate) struct Tasks {
     ready: RefCell<VecDeque<Address>>,
     calls: RefCell<VecDeque<Rc<dyn Call>>>,
     root_queued: Cell<bool>,
-    /// Who is polled, or was last.
+    /// The task that is polled, or was last.
     polled: Cell<Address>,
     next_id: Cell<u64>,
     polls: Cell<u64>,
@@ -163,7 +163,6 @@ impl Tasks {
         for _ in 0..turn {
             let Some(address) = self.ready.borrow_mut().pop_front() else { break };
             self.polls.set(self.polls.get() + 1);
-            self.polled.set(address);
             let waker = address.waker();
             let mut cx = Context::from_waker(&waker);
             if address.index() >= Address::CALL {
@@ -175,15 +174,15 @@ impl Tasks {
                 if with_budget(|| poll_root(&mut cx)) {
                     return Ran::RootEnded;
                 }
-            } else if let Some(task) = self.take_turn(address)
-                && task.run(&mut cx)
-            {
-                self.remove(address);
-                // The output of a detached task goes with it: user code.
-                quietly(|| drop(task));
+            } else if let Some(task) = self.take_turn(address) {
+                self.polled.set(address);
+                if task.run(&mut cx) {
+                    self.remove(address);
+                    // The output of a detached task goes with it: user code.
+                    quietly(|| drop(task));
+                }
             }
         }
-        self.polled.set(self.root());
         Ran::All
     }
 
@@ -265,7 +264,6 @@ impl Tasks {
                 quietly(|| drop(task));
             }
         }
-        self.polled.set(self.root());
         self.ready.borrow_mut().clear();
         for call in self.calls.take() {
             quietly(|| call.cancel());
@@ -298,7 +296,7 @@ impl Tasks {
         let address = self.polled.get();
         let slab = self.slab.borrow();
         let task = slab.get(address.index() as usize)?;
-        (task.address() == address).then(|| task.info())
+        (task.address() == address && task.is_busy()).then(|| task.info())
     }
 
     /// The tasks that have not ended, in the order of spawning.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use super::cell::{forget_panicking, quietly};
 use super::info::{TaskInfo, current};
-use super::join::{JoinHandle, payload_text};
+use super::join::{JoinError, JoinHandle, payload_text};
 use super::local::{Spawn, here};
 use crate::sys::sync::Arc;
 
@@ -55,6 +55,11 @@ impl Hook {
     pub(crate) fn new(hook: impl Fn(&Unhandled<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hook))
     }
+
+    /// That of the runtime that runs on this thread.
+    pub(super) fn current() -> Option<Self> {
+        here()?.hook()
+    }
 }
 
 impl fmt::Debug for Hook {
@@ -78,40 +83,18 @@ fn tell(hook: Option<&Hook>, what: &Unhandled<'_>) {
     }
 }
 
-/// Tells the hook of the current runtime.
-fn report(what: &Unhandled<'_>) {
-    let hook = here().and_then(|tasks| tasks.hook());
-    tell(hook.as_ref(), what);
-}
-
-/// A panic of a task that nobody may ever ask for, and who is told if nobody does.
-pub(super) struct Failed {
-    pub(super) payload: Box<dyn Any + Send>,
-    hook: Option<Hook>,
-}
-
-impl Failed {
-    /// In a task of the current runtime.
-    pub(super) fn new(payload: Box<dyn Any + Send>) -> Box<Self> {
-        Box::new(Self { payload, hook: here().and_then(|tasks| tasks.hook()) })
+/// The result of a task that nobody asked for, nor will: a panic is told, to the hook of its runtime.
+#[cold]
+pub(crate) fn report_task(task: TaskInfo, error: JoinError) {
+    if let Some((payload, hook)) = error.into_parts() {
+        report_panic(hook.as_ref(), "a task panicked", payload, task.spawned_at(), Some(task));
     }
-
-    /// Nobody did.
-    pub(super) fn report(self, task: TaskInfo) {
-        report_panic(self.hook.as_ref(), "a task panicked", self.payload, Some(task), None);
-    }
-}
-
-/// A panic of a task whose result another thread does not want any more.
-pub(crate) fn report_task(task: TaskInfo, payload: Box<dyn Any + Send>) {
-    Failed::new(payload).report(task);
 }
 
 /// Runs a callback of the current runtime; a panic is reported and goes no further.
 pub(crate) fn run_callback(callback: impl FnOnce(), location: &'static Location<'static>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) {
-        let hook = here().and_then(|tasks| tasks.hook());
-        report_panic(hook.as_ref(), "a callback panicked", payload, None, Some(location));
+        report_panic(Hook::current().as_ref(), "a callback panicked", payload, location, None);
     }
 }
 
@@ -120,11 +103,9 @@ fn report_panic(
     hook: Option<&Hook>,
     message: &'static str,
     payload: Box<dyn Any + Send>,
+    location: &'static Location<'static>,
     task: Option<TaskInfo>,
-    location: Option<&'static Location<'static>>,
 ) {
-    let spawned_at = task.as_ref().map(TaskInfo::spawned_at);
-    let location = location.or(spawned_at).expect("a task or a callback");
     let error = payload_text(&*payload).unwrap_or("a panic without a text");
     tell(hook, &Unhandled { message, error: &error, panic: Some(&*payload), task, location });
     forget_panicking(payload);
@@ -181,7 +162,8 @@ impl Spawn {
         self.spawn(async move {
             if let Err(error) = future.await {
                 let (message, task) = ("a task failed", current());
-                report(&Unhandled { message, error: &error, panic: None, task, location });
+                let what = Unhandled { message, error: &error, panic: None, task, location };
+                tell(Hook::current().as_ref(), &what);
             }
         })
     }

@@ -29,6 +29,7 @@ pub fn now() -> Instant {
     core().now()
 }
 
+#[inline]
 fn core() -> Rc<Core> {
     match current() {
         Ok(core) => core,
