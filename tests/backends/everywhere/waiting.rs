@@ -7,7 +7,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use ringloop::task::{Spawn, yield_now};
-use ringloop::time::{interval, now, sleep, sleep_until, timeout, timeout_at};
+use ringloop::time::{
+    Timeout, interval, now, sleep, sleep_until, timeout, timeout_at, until_deadline, with_deadline,
+};
 use ringloop::{Handle, spawn};
 
 use super::cut::Cut;
@@ -21,6 +23,8 @@ pub(super) fn cases() -> Vec<Case> {
         case!("sleep_until"; sleeping_until()),
         case!("timeout"; limited()),
         case!("timeout_at"; limited_at()),
+        case!("Timeout::run"; limited_movably()),
+        case!("with_deadline", "until_deadline"; limited_all()),
         case!("Interval::tick"; tick()),
         case!("LocalKey::scope"; scoped()),
         case!("yield_now", "YieldNow"; yielding()),
@@ -57,6 +61,23 @@ async fn limited_at(cut: Cut) -> Ends {
     let deadline = now() + SHORT;
     let got = cut.off(timeout_at(deadline, pending::<()>()), || {}).await;
     timeout_at(deadline, pending::<()>()).await.unwrap_err();
+    got.map(Result::unwrap_err).is_some()
+}
+
+async fn limited_movably(cut: Cut) -> Ends {
+    let limit = Timeout::after(SHORT);
+    let got = cut.off(limit.run(pending::<()>()), || _ = limit.reschedule(now() + SHORT)).await;
+    assert_eq!(limit.expired(), got.is_some());
+    got.map(Result::unwrap_err).is_some()
+}
+
+async fn limited_all(cut: Cut) -> Ends {
+    let all = with_deadline(now() + SHORT, async {
+        until_deadline(pending::<()>()).await.unwrap_err();
+        pending::<()>().await;
+    });
+    let got = cut.off(all, || {}).await;
+    assert_eq!(until_deadline(async { 1 }).await, Ok(1), "the deadline is left");
     got.map(Result::unwrap_err).is_some()
 }
 
