@@ -66,6 +66,8 @@ mod worker;
 pub use buf::Lease;
 pub use driver::{BackendChoice, BackendInfo, UnknownBackend};
 pub use runtime::{Builder, Handle, Metrics, Runtime, metrics, run};
+pub use runtime::{RemoteCallHandle, TimerHandle, call_at, call_later};
+pub use task::{CallHandle, Unhandled, call_soon};
 pub use task::{JoinError, JoinHandle, RemoteJoinHandle, TaskId, spawn};
 
 /// The README's examples, compiled.

@@ -16,6 +16,7 @@ use ringloop::queue::{
 };
 use ringloop::sync::{broadcast, mpsc, oneshot, watch};
 use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
+use ringloop::task::{AccessError, LocalKey, RemoteJoinHandle, Spawn, TaskId, TaskInfo, YieldNow};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
     BackendChoice, BackendInfo, Builder, Handle, JoinError, JoinHandle, Lease, Metrics, Runtime,
@@ -64,7 +65,10 @@ travels!(
     UnknownBackend,
     Metrics,
     TaskId,
+    TaskInfo,
     Spawn,
+    LocalKey<Rc<u8>>,
+    AccessError,
     TcpConnector,
     TcpListenerOptions,
     YieldNow,

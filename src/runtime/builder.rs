@@ -14,7 +14,7 @@ use crate::buf::Pool;
 use crate::driver::{Backend, BackendChoice, BackendInfo, Driver};
 use crate::sys;
 use crate::sys::sync::Arc;
-use crate::task::{Ran, Tasks};
+use crate::task::{Hook, Ran, Tasks, Unhandled};
 use crate::worker::Workers;
 
 /// Runs `future` on a new runtime of this thread, to its end; asyncio's [`run`].
@@ -64,6 +64,7 @@ pub struct Builder {
     buffer_budget: u64,
     blocking_threads: usize,
     limits: Limits,
+    hook: Option<Hook>,
 }
 
 impl Builder {
@@ -81,6 +82,7 @@ impl Builder {
                 direct: true,
                 spin: None,
             },
+            hook: None,
         }
     }
 
@@ -160,6 +162,45 @@ impl Builder {
         self
     }
 
+    /// What is told of failures that nobody awaits; asyncio's [`set_exception_handler`].
+    ///
+    /// These are: the panic of a task whose [`JoinHandle`](crate::JoinHandle) was dropped without having given it,
+    /// told once, when the task has ended and its handle is gone; the panic of a callback; the error of a task of
+    /// [`spawn_reporting`](crate::task::spawn_reporting). A cancelled task has not failed, and errors of sockets
+    /// belong to whoever uses the socket.
+    ///
+    /// Without a hook, and where the hook itself panics, they are told to stderr if the environment
+    /// variable `RINGLOOP_DEBUG` is set, and else to nobody. (The panic hook of std has printed a panic already.)
+    ///
+    /// The hook is called wherever the failure comes to light, also in a drop. It may use the runtime.
+    ///
+    /// [`set_exception_handler`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_exception_handler
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    ///
+    /// let (tell, told) = channel();
+    /// let mut runtime = ringloop::Builder::new()
+    ///     .on_unhandled(move |what| tell.send(what.to_string()).unwrap())
+    ///     .build()?;
+    /// runtime.block_on(async {
+    ///     drop(ringloop::spawn(async { panic!("the cellar is empty") }));
+    ///     ringloop::task::yield_now().await;
+    /// });
+    /// assert!(told.recv().unwrap().starts_with("a task panicked: the cellar is empty; task 1 ("));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "set_exception_handler")]
+    pub fn on_unhandled(
+        &mut self,
+        hook: impl Fn(&Unhandled<'_>) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hook = Some(Hook::new(hook));
+        self
+    }
+
     /// Makes the runtime, on this thread, which alone can run it.
     ///
     /// # Errors
@@ -191,7 +232,7 @@ impl Builder {
         let pool = Pool::new(count, size, self.buffer_budget)?;
         let choice = self.backend.or_environment()?;
         let (driver, info) = Backend::open(choice, &pool, workers.clone())?;
-        let tasks = Rc::new(Tasks::new(driver.bell())?);
+        let tasks = Rc::new(Tasks::new(driver.bell(), self.hook.clone())?);
         let core = Core::new(driver, tasks, pool, workers, self.limits);
         Ok(Runtime { core, info, not_send: PhantomData })
     }
@@ -242,7 +283,11 @@ impl Runtime {
         output.expect("the loop ends when the future has")
     }
 
-    /// Runs tasks until [`Handle::stop`](super::Handle::stop).
+    /// Runs tasks and callbacks until [`Handle::stop`](super::Handle::stop).
+    ///
+    /// The turn in which it is stopped is its last: what was ready when that began runs, what became ready
+    /// meanwhile waits for the next run, and nothing is lost. Stopped before, it makes one turn, which does not
+    /// wait.
     ///
     /// # Panics
     ///
@@ -250,7 +295,19 @@ impl Runtime {
     pub fn run_forever(&mut self) {
         let _entered = self.enter();
         let core = self.core.clone();
-        self.drive(|_cx| core.take_stopped());
+        core.tasks().wake_root();
+        loop {
+            turn(&core, |_cx| {
+                if core.is_stopped() {
+                    // Whoever is ready does not let the turn wait.
+                    core.tasks().wake_root();
+                }
+                false
+            });
+            if core.take_stopped() {
+                return;
+            }
+        }
     }
 
     /// Which backend it is, and why.
@@ -277,13 +334,14 @@ impl Runtime {
     /// Turns the loop until `poll` says that the root future has ended.
     fn drive(&mut self, mut poll: impl FnMut(&mut std::task::Context<'_>) -> bool) {
         self.core.tasks().wake_root();
-        loop {
-            match self.core.turn(None, &mut poll) {
-                Ok(Ran::All) => {}
-                Ok(Ran::RootEnded) => return,
-                Err(error) => panic!("the ringloop runtime cannot go on: {error}"),
-            }
-        }
+        while turn(&self.core, &mut poll) != Ran::RootEnded {}
+    }
+}
+
+fn turn(core: &Core, poll: impl FnMut(&mut std::task::Context<'_>) -> bool) -> Ran {
+    match core.turn(None, poll) {
+        Ok(ran) => ran,
+        Err(error) => panic!("the ringloop runtime cannot go on: {error}"),
     }
 }
 

@@ -321,6 +321,10 @@ impl Core {
         self.tasks.wake_root();
     }
 
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
     pub(super) fn take_stopped(&self) -> bool {
         self.stopped.take()
     }

@@ -17,6 +17,7 @@
 mod alarms;
 mod awake;
 mod builder;
+mod calls;
 mod context;
 mod core;
 mod fd;
@@ -40,5 +41,6 @@ pub(crate) use submit::Submit;
 pub(crate) use timers::Key as TimerKey;
 
 pub use builder::{Builder, Runtime, run};
+pub use calls::{RemoteCallHandle, TimerHandle, call_at, call_later};
 pub use handle::Handle;
 pub use metrics::{Metrics, metrics};

@@ -4,7 +4,7 @@ use std::io;
 use std::task::Context;
 use std::time::Instant;
 
-use super::alarms::Alarm;
+use super::alarms::{Alarm, Other};
 use super::core::{Core, ended, forked};
 use super::inflight::Settled;
 use super::sink::{Sink, Wakes};
@@ -203,11 +203,19 @@ impl Core {
         for alarm in due.drain(..) {
             match alarm {
                 Alarm::Wake(waker) => wakes.push(waker),
-                Alarm::Sink(sink) => {
-                    if let Some(sink) = sink.upgrade() {
-                        sink.alarm(&mut wakes);
+                Alarm::Other(other) => match *other {
+                    Other::Sink(sink) => {
+                        if let Some(sink) = sink.upgrade() {
+                            sink.alarm(&mut wakes);
+                        }
                     }
-                }
+                    Other::Call(call) => {
+                        // In the order of their deadlines.
+                        wake_all(&mut wakes);
+                        // It is refused, and dropped, when the runtime ends.
+                        quietly(|| self.tasks.call(call));
+                    }
+                },
             }
         }
         wake_all(&mut wakes);

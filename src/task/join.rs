@@ -4,10 +4,12 @@ use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use super::cell::Join;
+use super::info::TaskInfo;
+use super::unhandled::Hook;
 
 /// A task of this thread: await it for its result, drop it to let the task run on alone.
 ///
@@ -55,13 +57,23 @@ impl<T> JoinHandle<T> {
 
     /// The task's number, never used twice in a runtime.
     pub fn id(&self) -> TaskId {
-        self.task.id()
+        self.task.info().id
     }
 
     /// The task's name, if it was given one.
     #[doc(alias = "get_name")]
-    pub fn name(&self) -> Option<&str> {
-        self.task.name()
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.task.info().name
+    }
+
+    /// Names the task anew, for people who look at it.
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        self.task.set_name(name.into());
+    }
+
+    /// What can be said about the task.
+    pub fn info(&self) -> TaskInfo {
+        self.task.info()
     }
 }
 
@@ -111,9 +123,15 @@ pub struct JoinError(Why);
 
 enum Why {
     Cancelled,
-    /// The mutex makes the error `Sync`, so that every error type takes it. The box keeps it small:
-    /// every result of a task has room for one.
-    Panic(Box<Mutex<Box<dyn Any + Send>>>),
+    /// The box keeps the error small: every result of a task has room for one.
+    Panic(Box<Panic>),
+}
+
+struct Panic {
+    /// The mutex makes the error `Sync`, so that every error type takes it.
+    payload: Mutex<Box<dyn Any + Send>>,
+    /// Who is told if nobody asks.
+    hook: Option<Hook>,
 }
 
 impl JoinError {
@@ -122,7 +140,13 @@ impl JoinError {
     }
 
     pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
-        Self(Why::Panic(Box::new(Mutex::new(payload))))
+        Self(Why::Panic(Box::new(Panic { payload: Mutex::new(payload), hook: Hook::current() })))
+    }
+
+    /// The panic's payload, and who is told of it.
+    pub(super) fn into_parts(self) -> Option<(Box<dyn Any + Send>, Option<Hook>)> {
+        let Why::Panic(panic) = self.0 else { return None };
+        Some((panic.payload.into_inner().unwrap_or_else(PoisonError::into_inner), panic.hook))
     }
 
     /// Whether the task was cancelled, by its handle or by the end of its runtime.
@@ -142,23 +166,25 @@ impl JoinError {
     /// The error itself, where the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.0 {
-            Why::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Why::Panic(_) => Ok(self.into_parts().expect("it is a panic").0),
             Why::Cancelled => Err(self),
         }
     }
+}
+
+/// What a panic says.
+pub(super) fn payload_text(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Why::Cancelled => f.write_str("the task was cancelled"),
-            Why::Panic(payload) => {
-                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                let text = payload
-                    .downcast_ref::<&str>()
-                    .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                match text {
+            Why::Panic(panic) => {
+                let payload = panic.payload.lock().unwrap_or_else(PoisonError::into_inner);
+                match payload_text(&**payload) {
                     Some(text) => write!(f, "the task panicked: {text}"),
                     None => f.write_str("the task panicked"),
                 }

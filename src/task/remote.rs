@@ -40,6 +40,11 @@ pub(crate) fn remote<T>() -> (RemoteSender<T>, RemoteJoinHandle<T>) {
 }
 
 impl<T> RemoteSender<T> {
+    /// Whether anybody may ever ask for the result.
+    pub(crate) fn is_wanted(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
+    }
+
     /// Leaves the result and wakes whoever waits.
     pub(crate) fn send(self, result: Result<T, JoinError>) {
         self.shared.send(result);

@@ -54,6 +54,16 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { core: core(), deadline: Some(deadline), ahead: false, timer: None }
 }
 
+/// Waits until `deadline`, or for ever.
+pub(super) fn sleep_until_if_ever(deadline: Option<Instant>) -> Sleep {
+    Sleep { core: core(), deadline, ahead: false, timer: None }
+}
+
+/// The moment `duration` from now, if the clock can count to it.
+pub(super) fn after(duration: Duration) -> Option<Instant> {
+    core().now().checked_add(duration)
+}
+
 /// A sleep as long as this does not read the clock again at its first poll. A thread that did nothing
 /// else for so long is late anyway: then it is over a turn later.
 const FAR: Duration = Duration::from_secs(1);
@@ -84,6 +94,15 @@ impl Sleep {
         self.clear();
         self.deadline = Some(deadline);
         self.ahead = false;
+    }
+
+    /// As `reset`, where it has not fired: nothing if that is its deadline already.
+    pub(super) fn move_to(&mut self, deadline: Option<Instant>) {
+        if self.deadline != deadline {
+            self.clear();
+            self.deadline = deadline;
+            self.ahead = false;
+        }
     }
 
     /// The time of its own runtime, which need not be the one that runs.

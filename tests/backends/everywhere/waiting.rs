@@ -7,7 +7,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use ringloop::task::{Spawn, yield_now};
-use ringloop::time::{interval, now, sleep, sleep_until, timeout, timeout_at};
+use ringloop::time::{
+    Timeout, interval, now, sleep, sleep_until, timeout, timeout_at, until_deadline, with_deadline,
+};
 use ringloop::{Handle, spawn};
 
 use super::cut::Cut;
@@ -21,11 +23,15 @@ pub(super) fn cases() -> Vec<Case> {
         case!("sleep_until"; sleeping_until()),
         case!("timeout"; limited()),
         case!("timeout_at"; limited_at()),
+        case!("Timeout::run"; limited_movably()),
+        case!("with_deadline", "until_deadline"; limited_all()),
         case!("Interval::tick"; tick()),
+        case!("LocalKey::scope"; scoped()),
         case!("yield_now", "YieldNow"; yielding()),
         case!("spawn", "JoinHandle"; joining()),
         case!("Spawn::spawn"; joining_a_named_one()),
         case!("Handle::spawn", "RemoteJoinHandle"; joining_from_afar()),
+        case!("Handle::tasks"; listing_from_afar()),
     ]
 }
 
@@ -58,6 +64,23 @@ async fn limited_at(cut: Cut) -> Ends {
     got.map(Result::unwrap_err).is_some()
 }
 
+async fn limited_movably(cut: Cut) -> Ends {
+    let limit = Timeout::after(SHORT);
+    let got = cut.off(limit.run(pending::<()>()), || _ = limit.reschedule(now() + SHORT)).await;
+    assert_eq!(limit.expired(), got.is_some());
+    got.map(Result::unwrap_err).is_some()
+}
+
+async fn limited_all(cut: Cut) -> Ends {
+    let all = with_deadline(now() + SHORT, async {
+        until_deadline(pending::<()>()).await.unwrap_err();
+        pending::<()>().await;
+    });
+    let got = cut.off(all, || {}).await;
+    assert_eq!(until_deadline(async { 1 }).await, Ok(1), "the deadline is left");
+    got.map(Result::unwrap_err).is_some()
+}
+
 async fn tick(cut: Cut) -> Ends {
     let mut interval = interval(SHORT);
     let first = interval.tick().await;
@@ -69,6 +92,18 @@ async fn tick(cut: Cut) -> Ends {
     }
     assert_eq!(interval.tick().await, due, "a tick was lost, or came twice");
     got.is_some()
+}
+
+ringloop::task_local!(static NUMBER: u32);
+
+async fn scoped(cut: Cut) -> Ends {
+    let inner = NUMBER.scope(1, async {
+        yield_now().await;
+        NUMBER.get()
+    });
+    let got = cut.off(inner, || {}).await;
+    assert!(NUMBER.try_with(|_| ()).is_err(), "a scope outlives its future");
+    got.map(|got| assert_eq!(got, 1)).is_some()
 }
 
 async fn yielding(cut: Cut) -> Ends {
@@ -135,4 +170,11 @@ async fn joining_from_afar(cut: Cut) -> Ends {
     };
     assert_eq!(result.unwrap(), 7);
     ends
+}
+
+async fn listing_from_afar(cut: Cut) -> Ends {
+    let handle = Handle::current().unwrap();
+    let got = cut.off(handle.tasks(), || {}).await;
+    assert_eq!(handle.tasks().await.unwrap(), []);
+    got.map(Result::unwrap).is_some()
 }
