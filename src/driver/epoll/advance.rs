@@ -104,7 +104,8 @@ fn receive(
         if behind_full && let Some(before) = out.done.last_mut() {
             before.flags = before.flags.and(Flags::NONEMPTY);
         }
-        interest.full = len >= size;
+        // Not of datagrams: a second piece would not be the next one.
+        interest.full = len >= size && is_tcp(fd, interest);
         let came = active.operation.count(len);
         let goes_on = multi.is_some_and(|total| total == 0 || came < total);
         let (buffer, rest) = match second {
@@ -143,7 +144,11 @@ fn receive(
 
 /// Whether a short read says that the socket is empty, so that bytes that come later make an edge.
 fn is_empty(fd: RawFd, interest: &mut Interest) -> bool {
-    !interest.ended && *interest.tcp.get_or_insert_with(|| perform::is_tcp(fd))
+    !interest.ended && is_tcp(fd, interest)
+}
+
+fn is_tcp(fd: RawFd, interest: &mut Interest) -> bool {
+    *interest.tcp.get_or_insert_with(|| perform::is_tcp(fd))
 }
 
 fn accept(active: &mut Active, share: &mut u32, out: &mut Out<'_>) -> Progress {

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::IntoRawFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::mpsc;
 use std::thread;
 
@@ -103,6 +103,24 @@ fn flooded(driver: &mut Epoll, pool: &Pool, buffers: usize) -> (RawFd, UnixStrea
     let recv = Request::Recv { fd, into: Into::Group, multi: true, total: 0 };
     driver.submit(Token::new(0, 0), recv);
     (fd, peer)
+}
+
+// Seen to fail where a full datagram makes room for two.
+#[test]
+fn a_datagram_larger_than_a_buffer_is_cut_off_and_never_goes_on_in_the_next() {
+    let mut driver = driver();
+    let pool = Pool::new(8, 1024, 1 << 20).unwrap();
+    let (ours, peer) = UnixDatagram::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    peer.send(&[1; 1024]).unwrap();
+    peer.send(&[2; 2048]).unwrap();
+    let fd = ours.into_raw_fd();
+    let recv = Request::Recv { fd, into: Into::Group, multi: true, total: 0 };
+    driver.submit(Token::new(0, 0), recv);
+    let mut done = Vec::new();
+    driver.wait(Until::Event, &pool, &mut done).unwrap();
+    assert_eq!(done.iter().map(|completion| completion.result).collect::<Vec<_>>(), [1024, 1024]);
+    close(&mut driver, &pool, fd);
 }
 
 fn close(driver: &mut Epoll, pool: &Pool, fd: RawFd) {
