@@ -29,6 +29,7 @@ mod sink;
 mod submit;
 mod timers;
 mod turn;
+mod watch;
 
 pub(crate) use self::core::Core;
 pub(crate) use context::current;
@@ -38,7 +39,9 @@ pub(crate) use op::Op;
 pub(crate) use sink::{Role, Sink, Wakes};
 pub(crate) use submit::Submit;
 pub(crate) use timers::Key as TimerKey;
+pub(crate) use watch::Seen;
 
 pub use builder::{Builder, Runtime, run};
 pub use handle::Handle;
 pub use metrics::{Metrics, metrics};
+pub use watch::Report;
