@@ -10,7 +10,7 @@ use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
     TcpListenerOptions, TcpStream, WriteHalf,
 };
-use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
+use ringloop::task::{AccessError, LocalKey, RemoteJoinHandle, Spawn, TaskId, TaskInfo, YieldNow};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
     BackendChoice, BackendInfo, Builder, Handle, JoinError, JoinHandle, Lease, Metrics, Runtime,
@@ -59,7 +59,10 @@ travels!(
     UnknownBackend,
     Metrics,
     TaskId,
+    TaskInfo,
     Spawn,
+    LocalKey<Rc<u8>>,
+    AccessError,
     TcpConnector,
     TcpListenerOptions,
     YieldNow,

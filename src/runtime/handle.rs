@@ -2,7 +2,7 @@
 
 use super::builder::Runtime;
 use super::context::current;
-use crate::task::{self, HomeRef, RemoteJoinHandle};
+use crate::task::{self, HomeRef, RemoteJoinHandle, TaskInfo};
 
 /// Reaches a runtime from any thread. Cheap to copy; harmless once the runtime has ended.
 ///
@@ -71,6 +71,26 @@ impl Handle {
     #[doc(alias = "call_soon_threadsafe")]
     pub fn call_soon(&self, callback: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         self.home.post(Box::new(callback)).map_err(|_| super::core::ended())
+    }
+
+    /// The runtime's tasks that have not ended, in the order of their spawning; see
+    /// [`task::all`](crate::task::all). The runtime's thread says it in its next turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// ringloop::run(async {
+    ///     let handle = ringloop::Handle::current().unwrap();
+    ///     let task = ringloop::spawn(std::future::pending::<()>());
+    ///     let all = handle.tasks().await.unwrap();
+    ///     assert_eq!(all[0].id(), task.id());
+    /// });
+    /// ```
+    #[doc(alias = "all_tasks")]
+    pub fn tasks(&self) -> RemoteJoinHandle<Vec<TaskInfo>> {
+        let (sender, handle) = task::remote();
+        drop(self.home.post(Box::new(move || sender.send(Ok(task::all())))));
+        handle
     }
 
     /// Makes [`Runtime::run_forever`] return, now or, if it does not run, when it next begins.

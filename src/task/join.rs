@@ -4,10 +4,11 @@ use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use super::cell::Join;
+use super::info::TaskInfo;
 
 /// A task of this thread: await it for its result, drop it to let the task run on alone.
 ///
@@ -55,13 +56,23 @@ impl<T> JoinHandle<T> {
 
     /// The task's number, never used twice in a runtime.
     pub fn id(&self) -> TaskId {
-        self.task.id()
+        self.task.info().id
     }
 
     /// The task's name, if it was given one.
     #[doc(alias = "get_name")]
-    pub fn name(&self) -> Option<&str> {
-        self.task.name()
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.task.info().name
+    }
+
+    /// Names the task anew, for people who look at it.
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        self.task.set_name(name.into());
+    }
+
+    /// What can be said about the task.
+    pub fn info(&self) -> TaskInfo {
+        self.task.info()
     }
 }
 

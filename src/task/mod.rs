@@ -16,8 +16,10 @@
 mod budget;
 mod cell;
 mod home;
+mod info;
 mod join;
 mod local;
+mod locals;
 mod mail;
 mod remote;
 mod table;
@@ -32,8 +34,10 @@ pub(crate) use local::Entered;
 pub(crate) use remote::remote;
 pub(crate) use tasks::{Ran, Tasks};
 
+pub use info::{TaskInfo, all, current};
 pub use join::{JoinError, JoinHandle, TaskId};
 pub use local::{Spawn, spawn};
+pub use locals::{AccessError, LocalKey};
 pub use remote::RemoteJoinHandle;
 pub use yield_now::{YieldNow, yield_now};
 

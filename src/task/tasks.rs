@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Context;
 
 use slab::Slab;
@@ -12,7 +13,9 @@ use slab::Slab;
 use super::budget::with_budget;
 use super::cell::{Run, TaskCell, quietly};
 use super::home::{Home, HomeRef, Tenancy};
+use super::info::TaskInfo;
 use super::join::{JoinHandle, TaskId};
+use super::locals;
 use super::mail::Letter;
 use super::waker::Address;
 use crate::sys::Bell;
@@ -26,6 +29,8 @@ pub(crate) struct Tasks {
     /// Addresses to poll. A task stands here at most once.
     ready: RefCell<VecDeque<Address>>,
     root_queued: Cell<bool>,
+    /// Who is polled, or was last.
+    polled: Cell<Address>,
     next_id: Cell<u64>,
     polls: Cell<u64>,
     /// Set when the runtime ends: spawns are refused.
@@ -79,6 +84,7 @@ impl Tasks {
             words: RefCell::default(),
             ready: RefCell::default(),
             root_queued: Cell::new(false),
+            polled: Cell::new(Address::new(tenancy.id, 0, Address::ROOT)),
             next_id: Cell::new(1),
             polls: Cell::new(0),
             closed: Cell::new(false),
@@ -95,14 +101,14 @@ impl Tasks {
     pub(crate) fn spawn<F>(
         &self,
         future: F,
-        name: Option<Box<str>>,
+        name: Option<Arc<str>>,
         spawned_at: &'static Location<'static>,
     ) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
     {
         let (id, address) = self.reserve();
-        let task = TaskCell::new(future, id, address, name, spawned_at);
+        let task = TaskCell::new(future, id, address, name, spawned_at, locals::snapshot());
         if address == self.root() {
             task.end();
         } else {
@@ -150,6 +156,7 @@ impl Tasks {
         for _ in 0..turn {
             let Some(address) = self.ready.borrow_mut().pop_front() else { break };
             self.polls.set(self.polls.get() + 1);
+            self.polled.set(address);
             let waker = address.waker();
             let mut cx = Context::from_waker(&waker);
             if address.index() == Address::ROOT {
@@ -165,6 +172,7 @@ impl Tasks {
                 quietly(|| drop(task));
             }
         }
+        self.polled.set(self.root());
         Ran::All
     }
 
@@ -215,15 +223,17 @@ impl Tasks {
     /// Drops every task's future, in the order of spawning, with nothing borrowed.
     pub(crate) fn end_all(&self) {
         let mut tasks: Vec<(TaskId, Address)> =
-            self.slab.borrow().iter().map(|(_, task)| (task.id(), task.address())).collect();
+            self.slab.borrow().iter().map(|(_, task)| (task.info().id, task.address())).collect();
         tasks.sort_unstable_by_key(|(id, _)| *id);
         for (_, address) in tasks {
             if let Some(task) = self.take_turn(address) {
+                self.polled.set(address);
                 task.end();
                 self.remove(address);
                 quietly(|| drop(task));
             }
         }
+        self.polled.set(self.root());
         self.ready.borrow_mut().clear();
     }
 
@@ -242,6 +252,22 @@ impl Tasks {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.ready.borrow().is_empty()
+    }
+
+    /// The task that is being polled or dropped, if one is.
+    pub(super) fn current(&self) -> Option<TaskInfo> {
+        let address = self.polled.get();
+        let slab = self.slab.borrow();
+        let task = slab.get(address.index() as usize)?;
+        (task.address() == address).then(|| task.info())
+    }
+
+    /// The tasks that have not ended, in the order of spawning.
+    pub(crate) fn all(&self) -> Vec<TaskInfo> {
+        let mut all: Vec<TaskInfo> =
+            self.slab.borrow().iter().map(|(_, task)| task.info()).collect();
+        all.sort_unstable_by_key(|task| task.id);
+        all
     }
 
     /// Tasks that have not ended.

@@ -22,10 +22,12 @@ pub(super) fn cases() -> Vec<Case> {
         case!("timeout"; limited()),
         case!("timeout_at"; limited_at()),
         case!("Interval::tick"; tick()),
+        case!("LocalKey::scope"; scoped()),
         case!("yield_now", "YieldNow"; yielding()),
         case!("spawn", "JoinHandle"; joining()),
         case!("Spawn::spawn"; joining_a_named_one()),
         case!("Handle::spawn", "RemoteJoinHandle"; joining_from_afar()),
+        case!("Handle::tasks"; listing_from_afar()),
     ]
 }
 
@@ -69,6 +71,18 @@ async fn tick(cut: Cut) -> Ends {
     }
     assert_eq!(interval.tick().await, due, "a tick was lost, or came twice");
     got.is_some()
+}
+
+ringloop::task_local!(static NUMBER: u32);
+
+async fn scoped(cut: Cut) -> Ends {
+    let inner = NUMBER.scope(1, async {
+        yield_now().await;
+        NUMBER.get()
+    });
+    let got = cut.off(inner, || {}).await;
+    assert!(NUMBER.try_with(|_| ()).is_err(), "a scope outlives its future");
+    got.map(|got| assert_eq!(got, 1)).is_some()
 }
 
 async fn yielding(cut: Cut) -> Ends {
@@ -135,4 +149,11 @@ async fn joining_from_afar(cut: Cut) -> Ends {
     };
     assert_eq!(result.unwrap(), 7);
     ends
+}
+
+async fn listing_from_afar(cut: Cut) -> Ends {
+    let handle = Handle::current().unwrap();
+    let got = cut.off(handle.tasks(), || {}).await;
+    assert_eq!(handle.tasks().await.unwrap(), []);
+    got.map(Result::unwrap).is_some()
 }
