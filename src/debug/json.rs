@@ -27,7 +27,8 @@ fn task(node: &TaskNode) -> String {
     add(&mut out, "state", &quoted(state));
     let waits: Vec<String> = node.waits_for().iter().map(wait).collect();
     add(&mut out, "waits_for", &format!("[{}]", waits.join(",")));
-    let since = node.since().map_or_else(|| "null".to_owned(), |since| since.as_nanos().to_string());
+    let since =
+        node.since().map_or_else(|| "null".to_owned(), |since| since.as_nanos().to_string());
     add(&mut out, "since_ns", &since);
     add(&mut out, "polls", &node.polls().to_string());
     add(&mut out, "busy_ns", &node.busy().as_nanos().to_string());

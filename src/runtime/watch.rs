@@ -131,7 +131,7 @@ impl Core {
         let record = |id| self.watcher()?.record(id);
         let see = |(task, queued): (Option<TaskInfo>, bool)| {
             let id = task.as_ref().map_or(0, |task| task.id().number());
-            Seen { task, runs: running == Some(id), queued, record: record(id) }
+            Seen { task, runs: running == id, queued, record: record(id) }
         };
         self.tasks.survey().into_iter().map(see).collect()
     }
@@ -235,7 +235,8 @@ impl Watch for Watching<'_> {
         if ended {
             records.remove(&id);
         } else {
-            let fresh = || Record { waits_for: Vec::new(), since: now, polls: 0, busy: Duration::ZERO };
+            let fresh =
+                || Record { waits_for: Vec::new(), since: now, polls: 0, busy: Duration::ZERO };
             let record = records.entry(id).or_insert_with(fresh);
             record.polls += 1;
             record.busy += took;

@@ -25,6 +25,7 @@ mod remote;
 mod table;
 mod tasks;
 mod waker;
+mod watch;
 mod yield_now;
 
 pub(crate) use budget::{has_budget, poll_proceed, spend, spend_many};
@@ -33,6 +34,7 @@ pub(crate) use home::HomeRef;
 pub(crate) use local::Entered;
 pub(crate) use remote::remote;
 pub(crate) use tasks::{Ran, Tasks};
+pub(crate) use watch::{Unwatched, Watch};
 
 pub use info::{TaskInfo, all, current};
 pub use join::{JoinError, JoinHandle, TaskId};
