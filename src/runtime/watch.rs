@@ -68,11 +68,11 @@ impl fmt::Display for Report {
                 }
                 write!(f, " held up the loop for {took:.1?}")?;
                 if *sleeps > 0 && *off_cpu > *took / 2 {
-                    write!(
-                        f,
-                        ", {off_cpu:.1?} of that asleep in calls that block ({sleeps} times): \
-                         let spawn_blocking do them"
-                    )
+                    write!(f, ", {off_cpu:.1?} of that asleep in calls that block")?;
+                    if *sleeps > 1 {
+                        write!(f, " ({sleeps} times)")?;
+                    }
+                    f.write_str(": let spawn_blocking do them")
                 } else {
                     f.write_str(": let it yield_now, or spawn_blocking do the work")
                 }
