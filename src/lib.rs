@@ -44,9 +44,11 @@ compile_error!("ringloop runs on 64-bit Linux only: it is built on io_uring and 
 
 mod blocking;
 mod buf;
+pub mod debug;
 mod driver;
 pub mod fs;
 pub mod net;
+mod note;
 mod op;
 pub mod queue;
 mod runtime;

@@ -15,7 +15,6 @@ use ringloop::queue::{
     TryPutError,
 };
 use ringloop::sync::{broadcast, mpsc, oneshot, watch};
-use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
 use ringloop::task::{AccessError, LocalKey, RemoteJoinHandle, Spawn, TaskId, TaskInfo, YieldNow};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{

@@ -10,6 +10,7 @@ use super::context::Entered;
 use super::core::{Core, Limits};
 use super::metrics::{self, Metrics};
 use super::shutdown;
+use super::watch::{Report, Reporter, Watcher};
 use crate::buf::Pool;
 use crate::driver::{Backend, BackendChoice, BackendInfo, Driver};
 use crate::sys;
@@ -65,6 +66,9 @@ pub struct Builder {
     blocking_threads: usize,
     limits: Limits,
     hook: Option<Hook>,
+    debug: Option<bool>,
+    slow_poll: Duration,
+    reporter: Option<Reporter>,
 }
 
 impl Builder {
@@ -83,6 +87,9 @@ impl Builder {
                 spin: None,
             },
             hook: None,
+            debug: None,
+            slow_poll: Duration::from_millis(100),
+            reporter: None,
         }
     }
 
@@ -201,6 +208,28 @@ impl Builder {
         self
     }
 
+    /// Whether the runtime is in [debug mode](crate::debug). By default the environment variable
+    /// `RINGLOOP_DEBUG` says so: `1` is yes; unset, empty and `0` are no.
+    #[doc(alias = "set_debug")]
+    pub fn debug(&mut self, debug: bool) -> &mut Self {
+        self.debug = Some(debug);
+        self
+    }
+
+    /// How long a poll may take before debug mode reports it (100 ms by default).
+    #[doc(alias = "slow_callback_duration")]
+    pub fn slow_poll(&mut self, duration: Duration) -> &mut Self {
+        self.slow_poll = duration;
+        self
+    }
+
+    /// Has `reporter` called with what debug mode notices, on the runtime's thread, in place of a line on
+    /// standard error. A panic in it is printed and goes no further.
+    pub fn on_report(&mut self, reporter: impl Fn(&Report) + Send + Sync + 'static) -> &mut Self {
+        self.reporter = Some(Reporter(std::sync::Arc::new(reporter)));
+        self
+    }
+
     /// Makes the runtime, on this thread, which alone can run it.
     ///
     /// # Errors
@@ -233,7 +262,9 @@ impl Builder {
         let choice = self.backend.or_environment()?;
         let (driver, info) = Backend::open(choice, &pool, workers.clone())?;
         let tasks = Rc::new(Tasks::new(driver.bell(), self.hook.clone())?);
-        let core = Core::new(driver, tasks, pool, workers, self.limits);
+        let debug = self.debug.unwrap_or_else(debug_by_environment);
+        let watcher = debug.then(|| Watcher::new(self.slow_poll, self.reporter.clone()));
+        let core = Core::new(driver, tasks, pool, workers, self.limits, watcher);
         Ok(Runtime { core, info, not_send: PhantomData })
     }
 }
@@ -242,6 +273,10 @@ impl Default for Builder {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn debug_by_environment() -> bool {
+    std::env::var_os("RINGLOOP_DEBUG").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 fn invalid(message: String) -> io::Error {

@@ -14,6 +14,7 @@ use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
 use super::metrics::Counters;
 use super::sink::{Sink, Wakes};
 use super::timers::Timers;
+use super::watch::Watcher;
 use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     limits: Limits,
     totals: bool,
     pub(super) awake: Awake,
+    /// In debug mode.
+    watcher: Option<Watcher>,
     /// What the last wait brought, until it is settled.
     pub(super) done: RefCell<Vec<Completion>>,
     pub(super) scratch: RefCell<Scratch>,
@@ -85,6 +88,7 @@ impl Core {
         pool: Pool,
         workers: Arc<Workers>,
         limits: Limits,
+        watcher: Option<Watcher>,
     ) -> Rc<Self> {
         let now = driver.now();
         let spin = limits.spin.or_else(|| (!driver.shows_news()).then_some(Duration::ZERO));
@@ -106,6 +110,7 @@ impl Core {
             counters: Counters::new(),
             limits: Limits { spin, ..limits },
             awake: Awake::default(),
+            watcher,
             done: RefCell::default(),
             scratch: RefCell::default(),
             ended_at: Cell::new(now),
@@ -293,6 +298,10 @@ impl Core {
     /// Whether this process was forked from the one that runs it.
     pub(super) fn is_foreign(&self) -> bool {
         self.process.is_foreign()
+    }
+
+    pub(super) fn watcher(&self) -> Option<&Watcher> {
+        self.watcher.as_ref()
     }
 
     pub(super) fn tasks(&self) -> &Rc<Tasks> {

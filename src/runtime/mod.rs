@@ -30,6 +30,7 @@ mod sink;
 mod submit;
 mod timers;
 mod turn;
+mod watch;
 
 pub(crate) use self::core::Core;
 pub(crate) use context::current;
@@ -39,8 +40,10 @@ pub(crate) use op::Op;
 pub(crate) use sink::{Role, Sink, Wakes};
 pub(crate) use submit::Submit;
 pub(crate) use timers::Key as TimerKey;
+pub(crate) use watch::Seen;
 
 pub use builder::{Builder, Runtime, run};
 pub use calls::{RemoteCallHandle, TimerHandle, call_at, call_later};
 pub use handle::Handle;
 pub use metrics::{Metrics, metrics};
+pub use watch::Report;

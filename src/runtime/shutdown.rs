@@ -27,6 +27,9 @@ pub(super) fn end(core: &Rc<Core>) {
     // Also within another runtime of this thread: what is dropped here belongs to ours.
     let entered = Entered::over(core);
     core.tasks().close();
+    if let Some(watcher) = core.watcher() {
+        watcher.report_pending(core.tasks().all());
+    }
     core.tasks().end_all();
     let deadline = core.now() + core.limits().grace;
     let flushed = turn_until(core, deadline, || core.unsent() == 0);
@@ -35,6 +38,9 @@ pub(super) fn end(core: &Rc<Core>) {
     let deadline = deadline.max(core.now() + CANCEL);
     let waited = flushed.and_then(|()| turn_until(core, deadline, || core.in_flight() == 0));
     core.tasks().move_out();
+    if let Some(watcher) = core.watcher() {
+        watcher.report_open();
+    }
     let leaked = core.close();
     drop(entered);
     if std::env::var_os("RINGLOOP_DEBUG").is_some() {

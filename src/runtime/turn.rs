@@ -8,8 +8,9 @@ use super::alarms::{Alarm, Other};
 use super::core::{Core, ended, forked};
 use super::inflight::Settled;
 use super::sink::{Sink, Wakes};
+use super::watch::Watching;
 use crate::driver::{Driver, Until};
-use crate::task::{Ran, quietly};
+use crate::task::{Ran, Unwatched, quietly};
 
 /// Polls in one turn, at most: I/O is never far away.
 const POLLS_PER_TURN: usize = 1024;
@@ -27,7 +28,13 @@ impl Core {
     ) -> io::Result<Ran> {
         self.counters.turn();
         self.may_be_quiet.set(deadline.is_none());
-        let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
+        let ran = match self.watcher() {
+            None => self.tasks.run(POLLS_PER_TURN, poll_root, &Unwatched),
+            Some(watcher) => {
+                let watching = Watching { core: self, watcher };
+                self.tasks.run(POLLS_PER_TURN, poll_root, &watching)
+            }
+        };
         if ran == Ran::All && self.is_quiet() {
             return Ok(ran);
         }

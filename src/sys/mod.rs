@@ -13,6 +13,7 @@ pub(crate) mod memory;
 pub(crate) mod socket;
 pub(crate) mod sync;
 pub(crate) mod uring;
+pub(crate) mod usage;
 
 pub(crate) use addr::SockAddr;
 pub(crate) use bell::Bell;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use super::cell::Join;
 use super::info::TaskInfo;
 use super::unhandled::Hook;
+use crate::note::{self, Note, On};
 
 /// A task of this thread: await it for its result, drop it to let the task run on alone.
 ///
@@ -87,7 +88,10 @@ impl<T> Future for JoinHandle<T> {
                 super::spend();
                 Poll::Ready(result)
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                note::waits_for(|| Note { what: "the end", on: On::Task(self.task.info().id.0) });
+                Poll::Pending
+            }
         }
     }
 }
@@ -105,6 +109,16 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// The number of a task, unique within its runtime.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub(super) u64);
+
+impl TaskId {
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -28,6 +28,7 @@ mod table;
 mod tasks;
 mod unhandled;
 mod waker;
+mod watch;
 mod yield_now;
 
 pub(crate) use budget::{has_budget, poll_proceed, spend, spend_many};
@@ -38,6 +39,7 @@ pub(crate) use local::Entered;
 pub(crate) use remote::remote;
 pub(crate) use tasks::{Ran, Tasks};
 pub(crate) use unhandled::{Hook, report_task, run_callback};
+pub(crate) use watch::{Unwatched, Watch};
 
 pub use calls::{CallHandle, call_soon};
 pub use info::{TaskInfo, all, current};

@@ -20,6 +20,7 @@ use super::locals;
 use super::mail::Letter;
 use super::unhandled::Hook;
 use super::waker::Address;
+use super::watch::Watch;
 use crate::sys::Bell;
 
 /// All tasks of one runtime.
@@ -158,6 +159,7 @@ impl Tasks {
         &self,
         limit: usize,
         mut poll_root: impl FnMut(&mut Context<'_>) -> bool,
+        watch: &impl Watch,
     ) -> Ran {
         let turn = self.ready.borrow().len().min(limit);
         for _ in 0..turn {
@@ -171,12 +173,18 @@ impl Tasks {
                     continue;
                 }
                 self.root_queued.set(false);
-                if with_budget(|| poll_root(&mut cx)) {
+                watch.begin(|| None);
+                let ended = with_budget(|| poll_root(&mut cx));
+                watch.end(ended);
+                if ended {
                     return Ran::RootEnded;
                 }
             } else if let Some(task) = self.take_turn(address) {
                 self.polled.set(address);
-                if task.run(&mut cx) {
+                watch.begin(|| Some(task.info()));
+                let ended = task.run(&mut cx);
+                watch.end(ended);
+                if ended {
                     self.remove(address);
                     // The output of a detached task goes with it: user code.
                     quietly(|| drop(task));
@@ -297,6 +305,23 @@ impl Tasks {
         let slab = self.slab.borrow();
         let task = slab.get(address.index() as usize)?;
         (task.address() == address && task.is_busy()).then(|| task.info())
+    }
+
+    /// The number of the task that is polled now: 0 is the root future, which also stands for nobody.
+    pub(crate) fn running(&self) -> u64 {
+        self.current().map_or(0, |task| task.id.0)
+    }
+
+    /// As [`all`](Self::all), with whether each is queued for its next poll; the root future first.
+    pub(crate) fn survey(&self) -> Vec<(Option<TaskInfo>, bool)> {
+        let words = self.words.borrow();
+        let mut all: Vec<(Option<TaskInfo>, bool)> = vec![(None, self.root_queued.get())];
+        for (index, task) in &*self.slab.borrow() {
+            let queued = Word::queued(task.address().generation());
+            all.push((Some(task.info()), words[index] == queued));
+        }
+        all.sort_by_key(|(task, _)| task.as_ref().map(|task| task.id));
+        all
     }
 
     /// The tasks that have not ended, in the order of spawning.

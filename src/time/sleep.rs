@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::core;
+use crate::note::{self, On};
 use crate::runtime::{Core, TimerKey};
 use crate::task::{poll_proceed, spend};
 
@@ -124,21 +125,31 @@ impl Future for Sleep {
         if self.core.has_ended() {
             return poll_proceed(cx);
         }
-        let Some(deadline) = self.deadline else { return Poll::Pending };
+        let Some(deadline) = self.deadline else {
+            note::waits("sleep for ever", On::Nothing);
+            return Poll::Pending;
+        };
         match self.timer {
             // No question of budget: between setting and firing lies a turn of the loop. And whoever
             // polls us behind a future that uses up every budget wants to hear of it.
-            Some(timer) if self.core.update_timer(timer, cx.waker()) => return Poll::Pending,
-            Some(_) => self.timer = None,
-            None if !self.ahead && self.core.now() >= deadline => ready!(poll_proceed(cx)),
+            Some(timer) if self.core.update_timer(timer, cx.waker()) => {}
+            Some(_) => {
+                self.timer = None;
+                spend();
+                return Poll::Ready(());
+            }
+            None if !self.ahead && self.core.now() >= deadline => {
+                ready!(poll_proceed(cx));
+                spend();
+                return Poll::Ready(());
+            }
             None => {
                 self.ahead = false;
                 self.timer = Some(self.core.set_timer(deadline, cx.waker().clone()));
-                return Poll::Pending;
             }
         }
-        spend();
-        Poll::Ready(())
+        note::waits("sleep", On::Until(deadline));
+        Poll::Pending
     }
 }
 
