@@ -14,11 +14,16 @@
 //! - Panics of a poll or of a drop stay in the task and come out of its `JoinHandle`.
 
 mod budget;
+mod cancel;
+mod cancel_on_drop;
 mod cell;
+mod group;
 mod home;
 mod join;
+mod join_set;
 mod local;
 mod mail;
+mod ready_set;
 mod remote;
 mod table;
 mod tasks;
@@ -29,10 +34,15 @@ pub(crate) use budget::{has_budget, poll_proceed, spend, spend_many};
 pub(crate) use cell::quietly;
 pub(crate) use home::HomeRef;
 pub(crate) use local::Entered;
+pub(crate) use ready_set::ReadySet;
 pub(crate) use remote::remote;
 pub(crate) use tasks::{Ran, Tasks};
 
+pub use cancel::{CancelToken, Cancelled, DropGuard};
+pub use cancel_on_drop::{CancelOnDrop, shield};
+pub use group::{ChildHandle, GroupError, TaskGroup};
 pub use join::{JoinError, JoinHandle, TaskId};
+pub use join_set::JoinSet;
 pub use local::{Spawn, spawn};
 pub use remote::RemoteJoinHandle;
 pub use yield_now::{YieldNow, yield_now};

@@ -1,0 +1,228 @@
+//! Many futures behind one waker, of which only those are polled that were woken.
+//!
+//! ```text
+//!   the waker of a place ──► queue of keys ──► the owner's waker, once
+//!                                 │
+//!   owner: next() ◄───────────────┘   takes a member out, polls it with nothing borrowed,
+//!                                      and puts it back or removes it
+//! ```
+//!
+//! A place keeps its waker when its member has ended: the next one that stands there uses it again, and
+//! an old copy of it wakes that one once for nothing. So nothing is allocated while the set has been as
+//! large before. A waker must be `Send`, hence the lock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::task::{Context, Poll, Wake, Waker};
+
+use slab::Slab;
+
+use crate::sys::sync::{Arc, Mutex};
+
+/// Futures, or what stands for them, each with a waker of its own.
+pub(crate) struct ReadySet<M> {
+    members: Slab<Member<M>>,
+    /// Of the places, by key.
+    wakers: Vec<Waker>,
+    ready: Arc<Ready>,
+    /// Of the next member.
+    number: u64,
+}
+
+struct Member<M> {
+    /// `None` while it is being polled.
+    here: Option<M>,
+    /// In the order of their coming, for keys are used again.
+    number: u64,
+}
+
+/// A member that was woken, taken out to be polled.
+pub(crate) struct Turn<M> {
+    pub(crate) key: usize,
+    pub(crate) member: M,
+    pub(crate) waker: Waker,
+}
+
+struct Ready(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    keys: VecDeque<usize>,
+    /// Whether a key stands in `keys`.
+    queued: Vec<bool>,
+    /// Who polls the set. Taken by the first wake.
+    owner: Option<Waker>,
+}
+
+impl Queue {
+    fn push(&mut self, key: usize) {
+        if self.queued.len() <= key {
+            self.queued.resize(key + 1, false);
+        }
+        if !std::mem::replace(&mut self.queued[key], true) {
+            self.keys.push_back(key);
+        }
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        let key = self.keys.pop_front()?;
+        self.queued[key] = false;
+        Some(key)
+    }
+}
+
+/// The waker of a place.
+struct Place {
+    key: usize,
+    ready: Arc<Ready>,
+}
+
+impl Wake for Place {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(mut queue) = self.ready.0.lock() else { return };
+        queue.push(self.key);
+        let owner = queue.owner.take();
+        drop(queue);
+        if let Some(owner) = owner {
+            super::wake(owner);
+        }
+    }
+}
+
+impl<M> ReadySet<M> {
+    pub(crate) fn new() -> Self {
+        let ready = Arc::new(Ready(Mutex::new(Queue::default())));
+        Self { members: Slab::new(), wakers: Vec::new(), ready, number: 0 }
+    }
+
+    /// Takes a member in, to be polled at the set's next poll. Keys count from zero, and those of
+    /// members that have ended are used again.
+    pub(crate) fn insert(&mut self, member: M) -> usize {
+        let key = self.members.insert(Member { here: Some(member), number: self.number });
+        self.number += 1;
+        if key == self.wakers.len() {
+            self.wakers.push(Waker::from(Arc::new(Place { key, ready: self.ready.clone() })));
+        }
+        if let Some(mut queue) = self.ready.0.lock() {
+            queue.push(key);
+        }
+        key
+    }
+
+    /// Lets a wake reach `waker` from now on.
+    pub(crate) fn listen(&self, waker: &Waker) {
+        let known = |queue: &Queue| queue.owner.as_ref().is_some_and(|old| old.will_wake(waker));
+        if self.ready.0.lock().is_none_or(|queue| known(&queue)) {
+            return;
+        }
+        // User code: cloned and dropped with no lock held.
+        let new = waker.clone();
+        let old = self.ready.0.lock().and_then(|mut queue| queue.owner.replace(new));
+        super::discard(old);
+    }
+
+    /// Whoever polls the set, to be woken.
+    pub(crate) fn take_owner(&self) -> Option<Waker> {
+        self.ready.0.lock().and_then(|mut queue| queue.owner.take())
+    }
+
+    /// How many were woken.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.0.lock().map_or(0, |queue| queue.keys.len())
+    }
+
+    /// Takes out the member that was woken first.
+    pub(crate) fn next(&mut self) -> Option<Turn<M>> {
+        loop {
+            let key = self.ready.0.lock()?.pop()?;
+            // A waker of one that has ended, or a wake of one that is being polled further out.
+            let Some(member) = self.members.get_mut(key).and_then(|place| place.here.take()) else {
+                continue;
+            };
+            return Some(Turn { key, member, waker: self.wakers[key].clone() });
+        }
+    }
+
+    /// Puts back what a turn took out: it goes on waiting.
+    pub(crate) fn put_back(&mut self, key: usize, member: M) {
+        self.members[key].here = Some(member);
+    }
+
+    /// Forgets a member that a turn took out: it has ended.
+    pub(crate) fn remove(&mut self, key: usize) {
+        self.members.remove(key);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &M> {
+        self.members.iter().filter_map(|(_, member)| member.here.as_ref())
+    }
+
+    /// All members, in the order of their coming, to be dropped with nothing borrowed.
+    pub(crate) fn drain(&mut self) -> Vec<M> {
+        let mut members: Vec<_> = self.members.drain().collect();
+        members.sort_unstable_by_key(|member| member.number);
+        members.into_iter().filter_map(|member| member.here).collect()
+    }
+}
+
+impl<M: Clone> ReadySet<M> {
+    /// All members, in the order of their coming.
+    pub(crate) fn all(&self) -> Vec<M> {
+        let mut members: Vec<_> = self.members.iter().map(|(_, member)| member).collect();
+        members.sort_unstable_by_key(|member| member.number);
+        members.into_iter().filter_map(|member| member.here.clone()).collect()
+    }
+}
+
+impl<F: Future + Unpin> ReadySet<F> {
+    /// The next result, with its key. `None` when the set is empty.
+    ///
+    /// Each member that was woken before is polled at most once: one that wakes itself waits for the
+    /// next poll.
+    pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<(usize, F::Output)>> {
+        if self.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.listen(cx.waker());
+        for _ in 0..self.ready() {
+            let Some(Turn { key, mut member, waker }) = self.next() else { break };
+            let polled = std::pin::Pin::new(&mut member).poll(&mut Context::from_waker(&waker));
+            match polled {
+                Poll::Pending => self.put_back(key, member),
+                Poll::Ready(output) => {
+                    self.remove(key);
+                    return Poll::Ready(Some((key, output)));
+                }
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<M> fmt::Debug for ReadySet<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadySet").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<M> FromIterator<M> for ReadySet<M> {
+    fn from_iter<I: IntoIterator<Item = M>>(members: I) -> Self {
+        let mut set = Self::new();
+        for member in members {
+            set.insert(member);
+        }
+        set
+    }
+}
