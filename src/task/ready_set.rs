@@ -43,7 +43,9 @@ pub(crate) struct Turn<M> {
     pub(crate) waker: Waker,
 }
 
-struct Ready(Mutex<Queue>);
+/// Who was woken, and who wants to know. It is apart from the set, for what it does with a waker is user
+/// code, which must find the set free.
+pub(crate) struct Ready(Mutex<Queue>);
 
 #[derive(Default)]
 struct Queue {
@@ -71,6 +73,41 @@ impl Queue {
     }
 }
 
+impl Ready {
+    /// Lets a wake reach `waker` from now on.
+    pub(crate) fn listen(&self, waker: &Waker) {
+        let known = |queue: &Queue| queue.owner.as_ref().is_some_and(|old| old.will_wake(waker));
+        if self.0.lock().is_none_or(|queue| known(&queue)) {
+            return;
+        }
+        // User code: cloned and dropped with no lock held.
+        let new = waker.clone();
+        let old = self.0.lock().and_then(|mut queue| queue.owner.replace(new));
+        super::discard(old);
+    }
+
+    /// Lets no wake reach anybody until somebody listens again.
+    pub(crate) fn deafen(&self) {
+        super::discard(self.take_owner());
+    }
+
+    /// Wakes who listens.
+    pub(crate) fn wake(&self) {
+        if let Some(owner) = self.take_owner() {
+            super::wake(owner);
+        }
+    }
+
+    /// How many were woken.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().map_or(0, |queue| queue.keys.len())
+    }
+
+    fn take_owner(&self) -> Option<Waker> {
+        self.0.lock().and_then(|mut queue| queue.owner.take())
+    }
+}
+
 /// The waker of a place.
 struct Place {
     key: usize,
@@ -85,11 +122,8 @@ impl Wake for Place {
     fn wake_by_ref(self: &Arc<Self>) {
         let Some(mut queue) = self.ready.0.lock() else { return };
         queue.push(self.key);
-        let owner = queue.owner.take();
         drop(queue);
-        if let Some(owner) = owner {
-            super::wake(owner);
-        }
+        self.ready.wake();
     }
 }
 
@@ -113,26 +147,9 @@ impl<M> ReadySet<M> {
         key
     }
 
-    /// Lets a wake reach `waker` from now on.
-    pub(crate) fn listen(&self, waker: &Waker) {
-        let known = |queue: &Queue| queue.owner.as_ref().is_some_and(|old| old.will_wake(waker));
-        if self.ready.0.lock().is_none_or(|queue| known(&queue)) {
-            return;
-        }
-        // User code: cloned and dropped with no lock held.
-        let new = waker.clone();
-        let old = self.ready.0.lock().and_then(|mut queue| queue.owner.replace(new));
-        super::discard(old);
-    }
-
-    /// Whoever polls the set, to be woken.
-    pub(crate) fn take_owner(&self) -> Option<Waker> {
-        self.ready.0.lock().and_then(|mut queue| queue.owner.take())
-    }
-
-    /// How many were woken.
-    pub(crate) fn ready(&self) -> usize {
-        self.ready.0.lock().map_or(0, |queue| queue.keys.len())
+    /// Its queue of those that were woken.
+    pub(crate) fn ready(&self) -> &Arc<Ready> {
+        &self.ready
     }
 
     /// Takes out the member that was woken first.
@@ -195,8 +212,8 @@ impl<F: Future + Unpin> ReadySet<F> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
-        self.listen(cx.waker());
-        for _ in 0..self.ready() {
+        self.ready.listen(cx.waker());
+        for _ in 0..self.ready.len() {
             let Some(Turn { key, mut member, waker }) = self.next() else { break };
             let polled = std::pin::Pin::new(&mut member).poll(&mut Context::from_waker(&waker));
             match polled {

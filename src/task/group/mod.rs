@@ -22,8 +22,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::local::spawn;
-use super::ready_set::{ReadySet, Turn};
-use super::{quietly, wake};
+use super::quietly;
+use super::ready_set::{Ready, ReadySet, Turn};
+use crate::sys::sync::Arc;
 use child::{End, Member, Scoped, Spawned};
 
 pub use child::ChildHandle;
@@ -70,6 +71,8 @@ pub struct TaskGroup<'env, E> {
 struct Shared<'env, E> {
     phase: Cell<Phase>,
     children: RefCell<ReadySet<Rc<dyn Member<E> + 'env>>>,
+    /// Of `children`.
+    ready: Arc<Ready>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,7 +135,7 @@ impl<'env, E> TaskGroup<'env, E> {
     /// ringloop::run(async {
     ///     let group = TaskGroup::scope(async |group| {
     ///         group.spawn(async { Err::<(), _>("broken") });
-    ///         group.spawn(std::future::pending()); // Ends with the other one.
+    ///         group.spawn(std::future::pending::<Result<(), _>>()); // Ends with the other one.
     ///         std::future::pending::<Result<(), _>>().await // And so does the body.
     ///     });
     ///     assert_eq!(group.await.unwrap_err().errors(), ["broken"]);
@@ -143,8 +146,9 @@ impl<'env, E> TaskGroup<'env, E> {
         B: FnOnce(Self) -> F,
         F: Future<Output = Result<R, E>>,
     {
-        let children = RefCell::new(ReadySet::new());
-        let shared = Rc::new(Shared { phase: Cell::new(Phase::Open), children });
+        let (phase, children) = (Cell::new(Phase::Open), ReadySet::new());
+        let ready = children.ready().clone();
+        let shared = Rc::new(Shared { phase, children: RefCell::new(children), ready });
         let end = EndOnDrop(shared.clone());
         let mut harvest = Harvest { value: None, errors: Vec::new(), own: None, panic: None };
         // Declared last, so dropped first: what it adds meanwhile is ended as well.
@@ -215,7 +219,7 @@ impl<'env, E> TaskGroup<'env, E> {
     /// [`TaskGroup.cancel`]: https://docs.python.org/3.15/library/asyncio-task.html#asyncio.TaskGroup.cancel
     pub fn cancel(&self) {
         self.shared.close();
-        self.shared.wake();
+        self.shared.ready.wake();
     }
 
     /// Whether children are refused: one has failed, the group was cancelled, or the block has ended.
@@ -237,15 +241,7 @@ impl<'env, E> TaskGroup<'env, E> {
 impl<'env, E> Shared<'env, E> {
     fn add(&self, child: Rc<dyn Member<E> + 'env>) {
         self.children.borrow_mut().insert(child);
-        self.wake();
-    }
-
-    /// Wakes whoever polls the block.
-    fn wake(&self) {
-        let owner = self.children.borrow().take_owner();
-        if let Some(owner) = owner {
-            wake(owner);
-        }
+        self.ready.wake();
     }
 
     /// Refuses children from now on and asks those that are there to end.
@@ -266,10 +262,11 @@ impl<'env, E> Shared<'env, E> {
     where
         F: Future<Output = Result<R, E>>,
     {
+        // What the body adds is polled below, and need not wake us.
+        self.ready.deafen();
         self.poll_body(cx, body.as_mut(), harvest);
-        // Not before: what the body adds is polled below, and need not wake us.
-        self.children.borrow().listen(cx.waker());
-        let mut left = self.children.borrow().ready();
+        self.ready.listen(cx.waker());
+        let mut left = self.ready.len();
         while left > 0 {
             left -= 1;
             let was = self.phase.get();
@@ -278,7 +275,7 @@ impl<'env, E> Shared<'env, E> {
             }
             if self.phase.get() != was {
                 // All were woken, to end within this poll.
-                left = self.children.borrow().ready();
+                left = self.ready.len();
             }
         }
         if self.phase.get() != Phase::Open {
