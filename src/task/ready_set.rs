@@ -228,6 +228,12 @@ impl<F: Future + Unpin> ReadySet<F> {
     }
 }
 
+impl<M> Drop for ReadySet<M> {
+    fn drop(&mut self) {
+        self.ready.deafen();
+    }
+}
+
 impl<M> fmt::Debug for ReadySet<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadySet").field("len", &self.len()).finish_non_exhaustive()

@@ -361,6 +361,7 @@ struct EndOnDrop<'env, E>(Rc<Shared<'env, E>>);
 impl<E> Drop for EndOnDrop<'_, E> {
     fn drop(&mut self) {
         self.0.phase.set(Phase::Ended);
+        self.0.ready.deafen();
         let children = self.0.children.borrow_mut().drain();
         children.iter().for_each(|child| child.abandon());
         for child in children {

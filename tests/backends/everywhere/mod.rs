@@ -7,6 +7,7 @@ mod files;
 mod fuse;
 mod opening;
 mod reading;
+mod together;
 mod waiting;
 mod writing;
 
@@ -43,8 +44,14 @@ macro_rules! case {
 use case;
 
 fn cases() -> impl Iterator<Item = Case> {
-    let groups =
-        [reading::cases(), writing::cases(), opening::cases(), files::cases(), waiting::cases()];
+    let groups = [
+        reading::cases(),
+        writing::cases(),
+        opening::cases(),
+        files::cases(),
+        waiting::cases(),
+        together::cases(),
+    ];
     groups.into_iter().flatten()
 }
 
