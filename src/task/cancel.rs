@@ -304,3 +304,44 @@ impl Drop for DropGuard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Seen to fail when a node's drop did not take it out.
+    #[test]
+    fn a_dropped_child_leaves_nothing_behind() {
+        let root = CancelToken::new();
+        for _ in 0..100 {
+            let child = root.child_token();
+            let grandchild = child.child_token();
+            drop(child);
+            assert_eq!(
+                root.node.children.borrow().len(),
+                1,
+                "the grandchild must hear of a cancel"
+            );
+            drop(grandchild);
+            assert!(root.node.children.borrow().is_empty());
+        }
+        let grandchild = root.child_token().child_token();
+        root.cancel();
+        assert!(grandchild.is_cancelled());
+        assert_eq!(Rc::strong_count(&root.node) + Rc::weak_count(&root.node), 2);
+    }
+
+    #[test]
+    fn a_dropped_wait_leaves_nothing_behind() {
+        let token = CancelToken::new();
+        for _ in 0..100 {
+            let mut waiting = [token.cancelled(), token.cancelled()];
+            for waiting in &mut waiting {
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                assert!(Pin::new(waiting).poll(&mut cx).is_pending());
+            }
+            assert_eq!(token.node.waiters.borrow().len(), 2);
+        }
+        assert!(token.node.waiters.borrow().is_empty());
+    }
+}

@@ -249,3 +249,118 @@ impl<M> FromIterator<M> for ReadySet<M> {
         set
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::pin::Pin;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// Counts its polls, keeps its waker for the test, and ends when it is told.
+    #[derive(Clone, Default)]
+    struct Probe(Rc<Seen>);
+
+    #[derive(Default)]
+    struct Seen {
+        polls: Cell<u32>,
+        ends: Cell<bool>,
+        waker: Cell<Option<Waker>>,
+    }
+
+    impl Probe {
+        fn future(&self) -> Pin<Box<dyn Future<Output = ()>>> {
+            let this = self.clone();
+            Box::pin(poll_fn(move |cx| {
+                this.0.polls.set(this.0.polls.get() + 1);
+                this.0.waker.set(Some(cx.waker().clone()));
+                if this.0.ends.get() { Poll::Ready(()) } else { Poll::Pending }
+            }))
+        }
+
+        fn polls(&self) -> u32 {
+            self.0.polls.get()
+        }
+
+        fn waker(&self) -> Waker {
+            self.0.waker.take().unwrap()
+        }
+
+        fn end(&self) {
+            self.0.ends.set(true);
+            self.waker().wake();
+        }
+    }
+
+    fn poll<F: Future + Unpin>(set: &mut ReadySet<F>) -> Poll<Option<(usize, F::Output)>> {
+        set.poll_next(&Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn only_who_was_woken_is_polled() {
+        let probes: Vec<_> = (0..100).map(|_| Probe::default()).collect();
+        let mut set: ReadySet<_> = probes.iter().map(Probe::future).collect();
+        assert!(poll(&mut set).is_pending() && poll(&mut set).is_pending());
+        assert!(probes.iter().all(|probe| probe.polls() == 1));
+        probes[70].waker().wake();
+        assert!(poll(&mut set).is_pending());
+        probes[30].end();
+        assert_eq!(poll(&mut set), Poll::Ready(Some((30, ()))));
+        assert_eq!((probes[70].polls(), probes[30].polls(), probes[50].polls()), (2, 2, 1));
+        assert_eq!(set.len(), 99);
+    }
+
+    #[test]
+    fn an_old_waker_of_a_place_wakes_the_next_one_there_and_an_empty_set_nobody() {
+        let (old, next) = (Probe::default(), Probe::default());
+        let mut set = ReadySet::new();
+        set.insert(old.future());
+        assert!(poll(&mut set).is_pending());
+        let stale = old.waker();
+        old.0.ends.set(true);
+        stale.wake_by_ref();
+        assert_eq!(poll(&mut set), Poll::Ready(Some((0, ()))));
+        stale.wake_by_ref();
+        assert_eq!(poll(&mut set), Poll::Ready(None));
+        assert_eq!(set.insert(next.future()), 0);
+        assert!(poll(&mut set).is_pending());
+        stale.wake();
+        assert!(poll(&mut set).is_pending());
+        assert_eq!(next.polls(), 2);
+        assert!(next.waker().will_wake(&old.waker()), "the place has one waker");
+    }
+
+    #[test]
+    fn one_who_wakes_itself_waits_for_the_next_poll() {
+        let mut polls = 0;
+        let restless = poll_fn(|cx| {
+            polls += 1;
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        let mut set = ReadySet::new();
+        set.insert(Box::pin(restless));
+        for _ in 0..5 {
+            assert!(poll(&mut set).is_pending());
+        }
+        drop(set);
+        assert_eq!(polls, 5);
+    }
+
+    #[test]
+    fn members_are_drained_in_the_order_of_their_coming() {
+        let mut set = ReadySet::new();
+        for text in ["a", "b", "c"] {
+            set.insert(text);
+        }
+        let turn = set.next().unwrap();
+        assert_eq!((turn.key, turn.member), (0, "a"));
+        set.remove(turn.key);
+        assert_eq!(set.insert("d"), 0, "a key is used again");
+        assert_eq!(set.all(), ["b", "c", "d"]);
+        assert_eq!(set.drain(), ["b", "c", "d"]);
+        assert!(set.is_empty() && set.next().is_none());
+    }
+}

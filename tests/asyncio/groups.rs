@@ -1,68 +1,42 @@
-//! Task groups and races (T-16 to T-21; checks 69 to 80).
+//! Task groups (T-16 to T-21; checks 69 to 79); below, join sets and staggered races (check 80).
+
+mod children;
+mod join_sets;
+mod staggered;
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::Poll;
 
-use ringloop::future::race_staggered;
-use ringloop::task::{CancelToken, ChildHandle, GroupError, JoinSet, TaskGroup, yield_now};
-use ringloop::time::{now, sleep};
+use ringloop::task::{CancelToken, GroupError, TaskGroup, yield_now};
 use ringloop::{JoinHandle, metrics, spawn};
 
-use crate::support::{OnDrop, build, on_each_backend, poll_once, run_on_each, sentence};
-
-/// Adds one to a counter when it is dropped.
-fn counts(counter: &Rc<Cell<u32>>) -> OnDrop<impl FnMut() + use<>> {
-    let counter = counter.clone();
-    OnDrop(move || counter.set(counter.get() + 1))
-}
+use crate::gate::{Gate, counts};
+use crate::support::{OnDrop, poll_once, run_on_each, sentence};
 
 /// What happened, in order.
 #[derive(Clone, Default)]
-struct Log(Rc<RefCell<Vec<&'static str>>>);
+pub(crate) struct Log(Rc<RefCell<Vec<&'static str>>>);
 
 impl Log {
-    fn add(&self, what: &'static str) {
+    pub(crate) fn add(&self, what: &'static str) {
         self.0.borrow_mut().push(what);
     }
 
-    fn on_drop(&self, what: &'static str) -> OnDrop<impl FnMut() + use<>> {
+    pub(crate) fn on_drop(&self, what: &'static str) -> OnDrop<impl FnMut() + use<>> {
         let log = self.clone();
         OnDrop(move || log.add(what))
     }
 
-    fn take(&self) -> Vec<&'static str> {
+    pub(crate) fn take(&self) -> Vec<&'static str> {
         self.0.take()
     }
 }
 
-/// Opened once, and waited for by one.
-#[derive(Clone, Default)]
-struct Gate(Rc<(Cell<bool>, Cell<Option<Waker>>)>);
-
-impl Gate {
-    fn open(&self) {
-        self.0.0.set(true);
-        self.0.1.take().into_iter().for_each(Waker::wake);
-    }
-
-    async fn opened(&self) {
-        poll_fn(|cx| {
-            if self.0.0.get() {
-                return Poll::Ready(());
-            }
-            self.0.1.set(Some(cx.waker().clone()));
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-type Never = Result<(), &'static str>;
+pub(crate) type Never = Result<(), &'static str>;
 
 // T-16, check 69. Seen to fail when the block ended with its body.
 #[test]
@@ -552,357 +526,5 @@ fn an_error_that_was_there_at_the_cancel_is_told() {
             pending::<Never>().await
         });
         assert_eq!(block.await.unwrap_err().errors(), ["in the poll of the cancel"]);
-    });
-}
-
-#[test]
-fn a_forgotten_block_leaks_and_breaks_nothing() {
-    on_each_backend(|builder| {
-        let mut runtime = build(builder);
-        let ended = Rc::new(Cell::new(0));
-        runtime.block_on(async {
-            // Owned by the leaked frame, as what a borrow may reach must be.
-            let frame = Box::leak(Box::new(Cell::new(0)));
-            let mut block = Box::pin(TaskGroup::scope(async |group| {
-                let guard = counts(&ended);
-                group.spawn_scoped::<(), _>(async {
-                    loop {
-                        frame.set(frame.get() + 1);
-                        yield_now().await;
-                    }
-                });
-                group.spawn(async move {
-                    let _guard = guard;
-                    pending::<Never>().await
-                });
-                pending::<Never>().await
-            }));
-            poll_fn(|cx| {
-                assert!(block.as_mut().poll(cx).is_pending());
-                Poll::Ready(())
-            })
-            .await;
-            std::mem::forget(block);
-            let polled = frame.get();
-            yield_now().await;
-            yield_now().await;
-            assert_eq!(frame.get(), polled, "a child was polled without its block");
-            assert_eq!(ended.get(), 0);
-        });
-        drop(runtime);
-        assert_eq!(ended.get(), 1, "its task is the runtime's");
-    });
-}
-
-// Seen to fail when each poll of the block polled all children.
-#[test]
-fn a_wake_of_one_child_polls_that_child_alone() {
-    run_on_each(|| async {
-        let polls = Cell::new(0);
-        let gates: Vec<Gate> = (0..1000).map(|_| Gate::default()).collect();
-        let block = TaskGroup::scope(async |group| {
-            for gate in &gates {
-                let mut opened = Box::pin(gate.opened());
-                let polls = &polls;
-                group.spawn_scoped(poll_fn(move |cx| {
-                    polls.set(polls.get() + 1);
-                    opened.as_mut().poll(cx).map(Ok::<_, &str>)
-                }));
-            }
-            yield_now().await;
-            yield_now().await;
-            assert_eq!(polls.get(), 1000);
-            for gate in gates.iter().rev().step_by(10) {
-                gate.open();
-                yield_now().await;
-            }
-            assert_eq!(polls.get(), 1100);
-            gates.iter().for_each(Gate::open);
-            Ok(())
-        });
-        block.await.unwrap();
-        assert_eq!(polls.get(), 2000);
-    });
-}
-
-#[test]
-fn a_child_that_borrows_may_be_woken_by_another_thread() {
-    run_on_each(|| async {
-        let (give, given) = std::sync::mpsc::channel::<Waker>();
-        let thread = std::thread::spawn(move || given.into_iter().for_each(Waker::wake));
-        let block = TaskGroup::scope(async |group| {
-            group.spawn_scoped(async {
-                for _ in 0..100 {
-                    let mut asked = false;
-                    poll_fn(|cx| {
-                        if std::mem::replace(&mut asked, true) {
-                            return Poll::Ready(());
-                        }
-                        give.send(cx.waker().clone()).unwrap();
-                        Poll::Pending
-                    })
-                    .await;
-                }
-                Ok::<_, &str>(())
-            });
-            Ok(())
-        });
-        block.await.unwrap();
-        drop(give);
-        thread.join().unwrap();
-    });
-}
-
-#[test]
-fn a_child_may_cancel_itself_and_drop_its_own_handle() {
-    run_on_each(|| async {
-        let slot = Rc::new(RefCell::new(None::<ChildHandle<'_, ()>>));
-        let passed = Rc::new(Cell::new(0));
-        let block = TaskGroup::scope(async |group| {
-            let (own, seen) = (slot.clone(), passed.clone());
-            let child = group.spawn_scoped(async move {
-                yield_now().await;
-                let own = own.borrow_mut().take().unwrap();
-                own.cancel();
-                drop(own);
-                seen.set(1);
-                yield_now().await;
-                seen.set(2);
-                Ok::<_, &str>(())
-            });
-            *slot.borrow_mut() = Some(child);
-            Ok(())
-        });
-        assert_eq!(block.await, Ok(Some(())));
-        assert_eq!(passed.get(), 1);
-    });
-}
-
-#[test]
-fn a_group_error_of_io_is_an_io_error() {
-    use std::io::{Error, ErrorKind};
-    run_on_each(|| async {
-        async fn fails(kinds: &[ErrorKind]) -> std::io::Result<()> {
-            let group = TaskGroup::scope(async |group| {
-                for kind in kinds {
-                    group.spawn_scoped(async { Err::<(), _>(Error::from(*kind)) });
-                }
-                Err::<(), _>(Error::other("the body's"))
-            });
-            group.await?;
-            Ok(())
-        }
-        let error = fails(&[]).await.unwrap_err();
-        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Other, "the body's".into()));
-    });
-}
-
-// ---- join sets ----
-
-#[test]
-fn a_join_set_gives_results_as_tasks_end_and_says_which() {
-    run_on_each(|| async {
-        let gates: Vec<Gate> = (0..4).map(|_| Gate::default()).collect();
-        let mut set = JoinSet::new();
-        let mut ids = Vec::new();
-        for (number, gate) in gates.iter().cloned().enumerate() {
-            ids.push(set.spawn(async move {
-                gate.opened().await;
-                assert!(number != 2, "the third fails");
-                number
-            }));
-        }
-        assert!(set.try_join_next().is_none());
-        for number in [3, 0, 2, 1] {
-            gates[number].open();
-            // Cut off before the result is there: nothing is lost.
-            assert!(poll_once(&mut Box::pin(set.join_next())).is_pending());
-            yield_now().await;
-            let (id, result) = set.join_next_with_id().await.unwrap();
-            assert_eq!(id, ids[number]);
-            match number {
-                2 => assert!(result.unwrap_err().is_panic()),
-                _ => assert_eq!(result.unwrap(), number),
-            }
-        }
-        assert!(set.is_empty() && set.join_next().await.is_none());
-        assert!(set.try_join_next().is_none());
-    });
-}
-
-// Seen to fail when the set had no `Drop`.
-#[test]
-fn a_dropped_join_set_cancels_and_a_detached_one_does_not() {
-    run_on_each(|| async {
-        let ended = Rc::new(Cell::new(0));
-        let tasks = || -> JoinSet<()> {
-            let guards: Vec<_> = (0..10).map(|_| counts(&ended)).collect();
-            let tasks = guards.into_iter().map(|guard| async move {
-                let _guard = guard;
-                pending().await
-            });
-            tasks.collect()
-        };
-        drop(tasks());
-        yield_now().await;
-        assert_eq!((ended.get(), metrics().tasks_alive), (10, 0));
-
-        let mut detached = tasks();
-        detached.detach_all();
-        assert!(detached.is_empty());
-        drop(detached);
-        yield_now().await;
-        assert_eq!((ended.get(), metrics().tasks_alive), (10, 10));
-
-        let mut shut = tasks();
-        yield_now().await;
-        shut.shutdown().await;
-        assert_eq!((ended.get(), shut.len()), (20, 0));
-
-        let cancelled = tasks();
-        cancelled.cancel_all();
-        let results = cancelled.join_all().await;
-        assert_eq!((ended.get(), results.len()), (30, 10));
-        assert!(results.into_iter().all(|result| result.unwrap_err().is_cancelled()));
-    });
-}
-
-#[test]
-fn a_join_set_takes_tasks_that_run_already_and_keeps_no_place_of_the_ended() {
-    run_on_each(|| async {
-        let mut set = JoinSet::new();
-        for round in 0..100 {
-            let task = spawn(async move { round });
-            let id = task.id();
-            yield_now().await;
-            assert_eq!(set.insert(task), id);
-            set.spawn(async move { round });
-            assert_eq!(set.try_join_next().unwrap().unwrap(), round);
-            assert_eq!(set.join_next().await.unwrap().unwrap(), round);
-            assert!(set.is_empty());
-        }
-    });
-}
-
-// ---- staggered races ----
-
-const LONG: Duration = Duration::from_secs(3600);
-
-// Check 80.
-#[test]
-fn a_staggered_race_of_nobody_has_no_errors_and_no_winner() {
-    run_on_each(|| async {
-        let nobody: [std::future::Ready<Result<(), ()>>; 0] = [];
-        assert_eq!(race_staggered(LONG, nobody).await, Err(vec![]));
-    });
-}
-
-// Check 80. Seen to fail when a failure did not start the next.
-#[test]
-fn the_first_success_of_a_staggered_race_wins_and_a_failure_starts_the_next_at_once() {
-    run_on_each(|| async {
-        let started = Cell::new(0);
-        let run = |results: &'static [Result<i32, &'static str>]| {
-            started.set(0);
-            let started = &started;
-            results.iter().map(move |result| {
-                started.set(started.get() + 1);
-                async move {
-                    yield_now().await;
-                    *result
-                }
-            })
-        };
-        let start = now();
-        assert_eq!(race_staggered(LONG, run(&[Ok(1), Ok(2)])).await, Ok(1));
-        assert_eq!(started.get(), 1, "the second was started for nothing");
-        assert_eq!(race_staggered(LONG, run(&[Err("a"), Ok(2), Ok(3)])).await, Ok(2));
-        assert_eq!(started.get(), 2);
-        assert_eq!(race_staggered(None, run(&[Err("a"), Err("b")])).await, Err(vec!["a", "b"]));
-        assert!(now() - start < LONG, "it waited for the delay");
-        assert_eq!(metrics().timers, 0);
-    });
-}
-
-// Check 80.
-#[test]
-fn when_the_delay_has_passed_the_next_of_a_staggered_race_starts_beside_the_first() {
-    run_on_each(|| async {
-        const SHORT: Duration = Duration::from_millis(1);
-        let log = Log::default();
-        let start = now();
-        let tries: [Pin<Box<dyn Future<Output = Result<i32, &str>>>>; 3] = [
-            Box::pin(async {
-                let _guard = log.on_drop("first is dropped");
-                pending().await
-            }),
-            Box::pin(async {
-                assert!(now() >= start + SHORT, "it was started early");
-                log.add("second runs");
-                Err("second")
-            }),
-            Box::pin(async {
-                log.add("third runs");
-                Ok(3)
-            }),
-        ];
-        assert_eq!(race_staggered(SHORT, tries).await, Ok(3));
-        assert_eq!(log.take(), ["second runs", "third runs", "first is dropped"]);
-
-        // Errors stand in the order of the start, not of the end.
-        let gate = Gate::default();
-        let tries: [Pin<Box<dyn Future<Output = Result<(), i32>>>>; 2] = [
-            Box::pin(async {
-                gate.opened().await;
-                Err(1)
-            }),
-            Box::pin(async {
-                gate.open();
-                Err(2)
-            }),
-        ];
-        assert_eq!(race_staggered(SHORT, tries).await, Err(vec![1, 2]));
-    });
-}
-
-// Check 80.
-#[test]
-fn two_winners_at_once_give_one_and_a_cut_off_race_cleans_all() {
-    run_on_each(|| async {
-        let gate = Gate::default();
-        let twins = [1, 2].map(|n| {
-            let gate = gate.clone();
-            async move {
-                if n == 2 {
-                    gate.open();
-                } else {
-                    gate.opened().await;
-                }
-                Ok::<_, ()>(n)
-            }
-        });
-        let winner = race_staggered(Duration::ZERO, twins).await.unwrap();
-        assert!(winner == 1 || winner == 2);
-
-        let dropped = Rc::new(Cell::new(0));
-        let runners = (0..3).map(|_| {
-            let guard = counts(&dropped);
-            async move {
-                let _guard = guard;
-                pending::<Result<(), ()>>().await
-            }
-        });
-        let mut race = Box::pin(race_staggered(Duration::ZERO, runners));
-        poll_fn(|cx| {
-            assert!(race.as_mut().poll(cx).is_pending());
-            Poll::Ready(())
-        })
-        .await;
-        sleep(Duration::from_millis(1)).await;
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(race.as_mut().poll(&mut cx).is_pending());
-        assert_eq!(dropped.get(), 0);
-        drop(race);
-        assert_eq!((dropped.get(), metrics().timers), (3, 0));
     });
 }
