@@ -1,6 +1,6 @@
 //! Cancellation: dropping a future ends it at once; a token lets it clean up first.
 //!
-//! ```sh
+//! ```text
 //! cargo run --example cancellation
 //! ```
 //!

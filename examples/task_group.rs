@@ -1,6 +1,6 @@
 //! A task group: jobs that belong together, of which the first failure ends the others.
 //!
-//! ```sh
+//! ```text
 //! cargo run --example task_group
 //! ```
 //!
@@ -62,7 +62,10 @@ async fn ask_all(shops: &[Shop]) {
         Ok(())
     });
     match group.await {
-        Ok(_) => println!("  the best price: {:?}", prices.borrow().iter().min()),
+        Ok(_) => {
+            let (price, name) = *prices.borrow().iter().min().expect("all have answered");
+            println!("  the best price is {price}, at {name}");
+        }
         Err(error) => println!("  {error}; {} prices came before", prices.borrow().len()),
     }
     println!("  that took {} ms", (now() - start).as_millis());
