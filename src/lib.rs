@@ -47,6 +47,7 @@ mod buf;
 pub mod debug;
 mod driver;
 pub mod fs;
+pub mod future;
 pub mod net;
 mod note;
 mod op;

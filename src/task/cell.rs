@@ -44,6 +44,8 @@ pub(super) trait Join<T> {
     fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>>;
     fn cancel(&self);
     fn is_finished(&self) -> bool;
+    /// Whether the result is there and is a panic, or a value of which `is_error` says yes.
+    fn has_failed(&self, is_error: fn(&T) -> bool) -> bool;
     fn info(&self) -> TaskInfo;
     fn set_name(&self, name: Arc<str>);
 }
@@ -249,6 +251,19 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
 
     fn is_finished(&self) -> bool {
         matches!(self.state.get(), State::Done | State::Taken) || self.is_foreign()
+    }
+
+    fn has_failed(&self, is_error: fn(&F::Output) -> bool) -> bool {
+        if self.state.get() != State::Done {
+            return false;
+        }
+        // SAFETY: Done: the executor has let go of the stage, and `is_error`, a function of this crate
+        // that looks at a value, does not come back here.
+        match unsafe { &*self.stage.get() } {
+            Stage::Output(Ok(value)) => is_error(value),
+            Stage::Output(Err(error)) => error.is_panic(),
+            _ => unreachable!("Done means an output"),
+        }
     }
 
     fn info(&self) -> TaskInfo {

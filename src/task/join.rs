@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use super::cancel_on_drop::CancelOnDrop;
 use super::cell::Join;
 use super::info::TaskInfo;
 use super::unhandled::Hook;
@@ -56,6 +57,12 @@ impl<T> JoinHandle<T> {
         self.task.is_finished()
     }
 
+    /// The handle that cancels the task when it is dropped.
+    #[doc(alias = "AbortOnDropHandle")]
+    pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
+        CancelOnDrop::new(self)
+    }
+
     /// The task's number, never used twice in a runtime.
     pub fn id(&self) -> TaskId {
         self.task.info().id
@@ -75,6 +82,27 @@ impl<T> JoinHandle<T> {
     /// What can be said about the task.
     pub fn info(&self) -> TaskInfo {
         self.task.info()
+    }
+
+    /// The result, without a question of budget; else `cx` hears of the end.
+    pub(super) fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
+        self.task.poll_join(cx)
+    }
+
+    /// Whether the task has ended; else `cx` hears of it. The result stays.
+    pub(crate) fn poll_finished(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.task.is_finished() {
+            return Poll::Ready(());
+        }
+        let pending = self.task.poll_join(cx);
+        debug_assert!(pending.is_pending());
+        Poll::Pending
+    }
+
+    /// Whether the task has panicked, or left a value of which `is_error` says yes. It must not touch
+    /// the task.
+    pub(crate) fn has_failed(&self, is_error: fn(&T) -> bool) -> bool {
+        self.task.has_failed(is_error)
     }
 }
 

@@ -16,13 +16,18 @@
 
 mod budget;
 mod calls;
+mod cancel;
+mod cancel_on_drop;
 mod cell;
+mod group;
 mod home;
 mod info;
 mod join;
+mod join_set;
 mod local;
 mod locals;
 mod mail;
+mod ready_set;
 mod remote;
 mod table;
 mod tasks;
@@ -36,14 +41,19 @@ pub(crate) use calls::{Call, new_call};
 pub(crate) use cell::quietly;
 pub(crate) use home::HomeRef;
 pub(crate) use local::Entered;
+pub(crate) use ready_set::ReadySet;
 pub(crate) use remote::remote;
 pub(crate) use tasks::{Ran, Tasks};
 pub(crate) use unhandled::{Hook, report_task, run_callback};
 pub(crate) use watch::{Unwatched, Watch};
 
 pub use calls::{CallHandle, call_soon};
+pub use cancel::{CancelToken, Cancelled, DropGuard};
+pub use cancel_on_drop::{CancelOnDrop, shield};
+pub use group::{ChildHandle, GroupError, TaskGroup};
 pub use info::{TaskInfo, all, current};
 pub use join::{JoinError, JoinHandle, TaskId};
+pub use join_set::JoinSet;
 pub use local::{Spawn, spawn};
 pub use locals::{AccessError, LocalKey};
 pub use remote::RemoteJoinHandle;

@@ -12,6 +12,7 @@ mod debug;
 mod event_loop;
 mod executors;
 mod futures;
+mod gate;
 mod groups;
 mod queue;
 mod runner;

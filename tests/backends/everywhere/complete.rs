@@ -21,7 +21,16 @@ fn public_futures(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 /// What a public function returns that waits.
-const FUTURES: [&str; 5] = ["impl Future", "Sleep", "YieldNow", "JoinHandle<", "RemoteJoinHandle<"];
+const FUTURES: [&str; 8] = [
+    "impl Future",
+    "Sleep",
+    "YieldNow",
+    "JoinHandle<",
+    "RemoteJoinHandle<",
+    "Cancelled",
+    "CancelOnDrop<",
+    "ChildHandle<",
+];
 
 fn read(text: &str, found: &mut BTreeSet<String>) {
     let mut target: Vec<String> = Vec::new();

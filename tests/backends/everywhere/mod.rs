@@ -9,6 +9,7 @@ mod opening;
 mod passing;
 mod reading;
 mod sync;
+mod together;
 mod waiting;
 mod writing;
 
@@ -53,6 +54,7 @@ fn cases() -> impl Iterator<Item = Case> {
         waiting::cases(),
         sync::cases(),
         passing::cases(),
+        together::cases(),
     ];
     groups.into_iter().flatten()
 }

@@ -114,15 +114,15 @@ async fn yielding(cut: Cut) -> Ends {
 
 /// A future that is ready once its gate was opened.
 #[derive(Clone, Default)]
-struct Gate(Rc<Cell<bool>>, Rc<Cell<Option<Waker>>>);
+pub(super) struct Gate(Rc<Cell<bool>>, Rc<Cell<Option<Waker>>>);
 
 impl Gate {
-    fn open(&self) {
+    pub(super) fn open(&self) {
         self.0.set(true);
         self.1.take().into_iter().for_each(Waker::wake);
     }
 
-    async fn opened(self) -> i32 {
+    pub(super) async fn opened(self) -> i32 {
         poll_fn(|cx| {
             self.1.set(Some(cx.waker().clone()));
             if self.0.get() { Poll::Ready(7) } else { Poll::Pending }
