@@ -11,6 +11,7 @@ use super::alarms::Alarm;
 use super::awake::Awake;
 use super::context::is_current;
 use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
+use super::lanes::Lanes;
 use super::metrics::Counters;
 use super::sink::{Sink, Wakes};
 use super::timers::Timers;
@@ -18,9 +19,7 @@ use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::fork::Process;
-use crate::sys::sync::Arc;
 use crate::task::{Tasks, discard, quietly};
-use crate::worker::Workers;
 
 /// Everything one runtime owns. Sockets, timers and futures hold it; it outlives the runtime as an
 /// empty shell that answers "the runtime has ended".
@@ -32,7 +31,7 @@ pub(crate) struct Core {
     pub(super) timers: RefCell<Timers<Alarm>>,
     pub(super) pool: Pool,
     spares: Spares,
-    workers: Arc<Workers>,
+    lanes: Lanes,
     /// Sinks that gathered writes in this turn.
     pub(super) dirty: RefCell<Vec<Rc<dyn Sink>>>,
     /// Sinks that found no buffer, first come, first served.
@@ -83,7 +82,7 @@ impl Core {
         driver: Backend,
         tasks: Rc<Tasks>,
         pool: Pool,
-        workers: Arc<Workers>,
+        lanes: Lanes,
         limits: Limits,
     ) -> Rc<Self> {
         let now = driver.now();
@@ -95,7 +94,7 @@ impl Core {
             inflight: RefCell::default(),
             timers: RefCell::new(Timers::new(now)),
             pool,
-            workers,
+            lanes,
             spares: Spares::default(),
             dirty: RefCell::default(),
             starved: RefCell::default(),
@@ -217,20 +216,6 @@ impl Core {
         self.unsent.set(self.unsent.get() - 1);
     }
 
-    /// Runs `job` on a thread of the pool.
-    ///
-    /// # Errors
-    ///
-    /// The runtime has ended, or no thread can be had.
-    pub(crate) fn block(&self, job: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        if self.has_ended() {
-            return Err(ended());
-        }
-        let refused =
-            |_| io::Error::new(io::ErrorKind::WouldBlock, "no thread for a blocking call");
-        self.workers.submit(job).map(drop).map_err(refused)
-    }
-
     // ---- what is shared ----
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -239,6 +224,10 @@ impl Core {
 
     pub(crate) fn spares(&self) -> &Spares {
         &self.spares
+    }
+
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
@@ -106,14 +107,19 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// Why a task has no result: it was cancelled, or it panicked.
+/// Why a task has no result: it was cancelled, it panicked, or it was refused and never began.
 pub struct JoinError(Why);
 
+/// The box keeps it small: every result of a task has room for one.
 enum Why {
     Cancelled,
-    /// The mutex makes the error `Sync`, so that every error type takes it. The box keeps it small:
-    /// every result of a task has room for one.
-    Panic(Box<Mutex<Box<dyn Any + Send>>>),
+    Failed(Box<Failure>),
+}
+
+enum Failure {
+    /// The mutex makes the error `Sync`, so that every error type takes it.
+    Panic(Mutex<Box<dyn Any + Send>>),
+    Refused(io::Error),
 }
 
 impl JoinError {
@@ -122,7 +128,11 @@ impl JoinError {
     }
 
     pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
-        Self(Why::Panic(Box::new(Mutex::new(payload))))
+        Self(Why::Failed(Box::new(Failure::Panic(Mutex::new(payload)))))
+    }
+
+    pub(crate) fn refused(why: io::Error) -> Self {
+        Self(Why::Failed(Box::new(Failure::Refused(why))))
     }
 
     /// Whether the task was cancelled, by its handle or by the end of its runtime.
@@ -132,7 +142,13 @@ impl JoinError {
 
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.0, Why::Panic(_))
+        matches!(&self.0, Why::Failed(failure) if matches!(**failure, Failure::Panic(_)))
+    }
+
+    /// Whether it never began, because a pool of threads did not take it: its queue is full, or it has
+    /// ended. The error's text says which.
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.0, Why::Failed(failure) if matches!(**failure, Failure::Refused(_)))
     }
 
     /// The panic's payload, to look at or to resume.
@@ -142,7 +158,12 @@ impl JoinError {
     /// The error itself, where the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.0 {
-            Why::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Why::Failed(failure) => match *failure {
+                Failure::Panic(payload) => {
+                    Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+                }
+                Failure::Refused(why) => Err(Self::refused(why)),
+            },
             Why::Cancelled => Err(self),
         }
     }
@@ -150,9 +171,13 @@ impl JoinError {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Why::Cancelled => f.write_str("the task was cancelled"),
-            Why::Panic(payload) => {
+        let failure = match &self.0 {
+            Why::Cancelled => return f.write_str("the task was cancelled"),
+            Why::Failed(failure) => failure,
+        };
+        match &**failure {
+            Failure::Refused(why) => write!(f, "the task was refused: {why}"),
+            Failure::Panic(payload) => {
                 let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
                 let text = payload
                     .downcast_ref::<&str>()
@@ -175,7 +200,7 @@ impl fmt::Debug for JoinError {
 
 impl std::error::Error for JoinError {}
 
-impl From<JoinError> for std::io::Error {
+impl From<JoinError> for io::Error {
     fn from(error: JoinError) -> Self {
         Self::other(error.to_string())
     }

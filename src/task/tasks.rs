@@ -212,6 +212,11 @@ impl Tasks {
         self.closed.set(true);
     }
 
+    /// Whether spawns are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     /// Drops every task's future, in the order of spawning, with nothing borrowed.
     pub(crate) fn end_all(&self) {
         let mut tasks: Vec<(TaskId, Address)> =

@@ -21,7 +21,8 @@ fn public_futures(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 /// What a public function returns that waits.
-const FUTURES: [&str; 5] = ["impl Future", "Sleep", "YieldNow", "JoinHandle<", "RemoteJoinHandle<"];
+const FUTURES: [&str; 6] =
+    ["impl Future", "Sleep", "YieldNow", "JoinHandle<", "RemoteJoinHandle<", "BlockingTask<"];
 
 fn read(text: &str, found: &mut BTreeSet<String>) {
     let mut target: Vec<String> = Vec::new();

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use ringloop::blocking::{BlockingPool, BlockingTask, run_in_executor};
 use ringloop::task::{Spawn, yield_now};
 use ringloop::time::{interval, now, sleep, sleep_until, timeout, timeout_at};
-use ringloop::{Handle, spawn};
+use ringloop::{Handle, spawn, spawn_blocking};
 
 use super::cut::Cut;
 use super::{Case, Ends, case, once};
@@ -26,6 +27,8 @@ pub(super) fn cases() -> Vec<Case> {
         case!("spawn", "JoinHandle"; joining()),
         case!("Spawn::spawn"; joining_a_named_one()),
         case!("Handle::spawn", "RemoteJoinHandle"; joining_from_afar()),
+        case!("spawn_blocking", "BlockingTask"; blocking()),
+        case!("run_in_executor"; executing()),
     ]
 }
 
@@ -128,6 +131,36 @@ async fn joining_from_afar(cut: Cut) -> Ends {
         }
     });
     let got = cut.off(&mut task, once(|| open.send(()).unwrap())).await;
+    let ends = got.is_some();
+    let result = match got {
+        Some(result) => result,
+        None => task.await,
+    };
+    assert_eq!(result.unwrap(), 7);
+    ends
+}
+
+async fn blocking(cut: Cut) -> Ends {
+    blocked(cut, |wait| spawn_blocking(wait)).await
+}
+
+async fn executing(cut: Cut) -> Ends {
+    let pool = BlockingPool::new("everywhere", 2);
+    blocked(cut, |wait| run_in_executor(&pool, wait)).await
+}
+
+/// A call that waits until it is told to go on, or until nobody can tell it any more.
+async fn blocked(
+    cut: Cut,
+    start: impl Fn(Box<dyn FnOnce() -> i32 + Send>) -> BlockingTask<i32>,
+) -> Ends {
+    let (open, opened) = std::sync::mpsc::channel::<()>();
+    let wait = move || {
+        let _ = opened.recv();
+        7
+    };
+    let mut task = start(Box::new(wait));
+    let got = cut.off(&mut task, once(|| drop(open))).await;
     let ends = got.is_some();
     let result = match got {
         Some(result) => result,
