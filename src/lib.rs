@@ -49,6 +49,7 @@ pub mod fs;
 pub mod net;
 mod op;
 mod runtime;
+pub mod signal;
 pub mod sync;
 mod sys;
 pub mod task;

@@ -86,6 +86,7 @@ impl Builder {
                 linger: Duration::from_secs(30),
                 direct: true,
                 spin: None,
+                ctrl_c: false,
             },
         }
     }
@@ -171,6 +172,13 @@ impl Builder {
     /// that calls that block hold up no look-up, nor look-ups them.
     pub fn lookup_threads(&mut self, threads: usize) -> &mut Self {
         self.blocking.look_ups = threads;
+        self
+    }
+
+    /// Whether Ctrl-C cuts off what [`Runtime::block_on_interruptible`] runs (it does not, by default).
+    /// [`Runtime::block_on`] leaves SIGINT alone in any case.
+    pub fn ctrl_c(&mut self, interrupts: bool) -> &mut Self {
+        self.limits.ctrl_c = interrupts;
         self
     }
 
@@ -323,7 +331,7 @@ impl Runtime {
         metrics::of(&self.core)
     }
 
-    pub(super) fn core(&self) -> &Rc<Core> {
+    pub(crate) fn core(&self) -> &Rc<Core> {
         &self.core
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Limits {
     pub(crate) direct: bool,
     /// How long a loop with nothing to do stays awake; `None`: as long as it pays.
     pub(crate) spin: Option<Duration>,
+    /// Whether SIGINT interrupts a main future that may be interrupted.
+    pub(crate) ctrl_c: bool,
 }
 
 /// Vectors that every turn uses again.

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, raise};
 use ringloop::blocking::{BlockingPool, BlockingTask, run_in_executor};
+use ringloop::signal::{SignalKind, ctrl_c, signal};
 use ringloop::task::{Spawn, yield_now};
 use ringloop::time::{interval, now, sleep, sleep_until, timeout, timeout_at};
 use ringloop::{Handle, spawn, spawn_blocking};
@@ -29,6 +31,8 @@ pub(super) fn cases() -> Vec<Case> {
         case!("Handle::spawn", "RemoteJoinHandle"; joining_from_afar()),
         case!("spawn_blocking", "BlockingTask"; blocking()),
         case!("run_in_executor"; executing()),
+        case!("Signal::recv"; hearing()),
+        case!("ctrl_c"; interrupted()),
     ]
 }
 
@@ -168,4 +172,28 @@ async fn blocked(
     };
     assert_eq!(result.unwrap(), 7);
     ends
+}
+
+/// A process keeps a descriptor for signals once it has listened.
+pub(super) fn listen_once() {
+    ringloop::run(async { signal(SignalKind::user_defined1()).map(drop) }).unwrap();
+}
+
+async fn hearing(cut: Cut) -> Ends {
+    let mut ours = signal(SignalKind::user_defined1()).unwrap();
+    let got = cut.off(ours.recv(), || raise(Signal::SIGUSR1).unwrap()).await;
+    let ends = got.is_some();
+    match got {
+        Some(heard) => heard.unwrap(),
+        None => ours.recv().await.unwrap(),
+    }
+    ends
+}
+
+async fn interrupted(cut: Cut) -> Ends {
+    // One that comes while `ctrl_c` does not listen would end the process.
+    let mut other = signal(SignalKind::interrupt()).unwrap();
+    let got = cut.off(ctrl_c(), || raise(Signal::SIGINT).unwrap()).await;
+    other.recv().await.unwrap();
+    got.map(Result::unwrap).is_some()
 }
