@@ -42,7 +42,7 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("ringloop runs on 64-bit Linux only: it is built on io_uring and epoll");
 
-mod blocking;
+pub mod blocking;
 mod buf;
 pub mod debug;
 mod driver;
@@ -53,6 +53,7 @@ mod note;
 mod op;
 pub mod queue;
 mod runtime;
+pub mod signal;
 pub mod sync;
 mod sys;
 pub mod task;
@@ -66,6 +67,7 @@ pub mod time;
 mod wait_list;
 mod worker;
 
+pub use blocking::spawn_blocking;
 pub use buf::Lease;
 pub use driver::{BackendChoice, BackendInfo, UnknownBackend};
 pub use runtime::{Builder, Handle, Metrics, Runtime, metrics, run};

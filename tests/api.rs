@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
@@ -83,6 +84,8 @@ travels!(
     TaskDoneError,
     broadcast::RecvError,
     broadcast::TryRecvError,
+    BlockingTask<Cell<u8>>,
+    BlockingPool,
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
@@ -107,8 +110,15 @@ const _: fn() = || {
 };
 
 // Polled by reference, without a pin: `(&mut handle).await`.
-unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(oneshot::Receiver<std::marker::PhantomPinned>);
+unpin!(
+    JoinHandle<std::marker::PhantomPinned>,
+    RemoteJoinHandle<u8>,
+    BlockingTask<u8>,
+    Sleep,
+    Interval,
+    YieldNow
+);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

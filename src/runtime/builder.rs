@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::context::Entered;
 use super::core::{Core, Limits};
+use super::lanes::Lanes;
 use super::metrics::{self, Metrics};
 use super::shutdown;
 use super::watch::{Report, Reporter, Watcher};
@@ -63,7 +64,7 @@ pub struct Builder {
     cpu: Option<usize>,
     buffers: (u16, u32),
     buffer_budget: u64,
-    blocking_threads: usize,
+    blocking: Blocking,
     limits: Limits,
     hook: Option<Hook>,
     debug: Option<bool>,
@@ -79,12 +80,18 @@ impl Builder {
             cpu: None,
             buffers: (128, 16 * 1024),
             buffer_budget: 64 << 20,
-            blocking_threads: 64,
+            blocking: Blocking {
+                threads: 64,
+                queue: 1 << 16,
+                name: "ringloop-call".into(),
+                look_ups: 16,
+            },
             limits: Limits {
                 grace: Duration::from_secs(5),
                 linger: Duration::from_secs(30),
                 direct: true,
                 spin: None,
+                ctrl_c: false,
             },
             hook: None,
             debug: None,
@@ -147,10 +154,40 @@ impl Builder {
         self
     }
 
-    /// How many threads may run calls that block: name look-ups, and file I/O on epoll (64 by
-    /// default). They are started when needed and end after 10 s without work.
+    /// How many threads may run the calls of [`spawn_blocking`](crate::spawn_blocking), and as many
+    /// others file I/O on epoll (64 by default, at least one). They are started when needed and end after
+    /// 10 s without work.
+    #[doc(alias = "set_default_executor")]
     pub fn blocking_threads(&mut self, threads: usize) -> &mut Self {
-        self.blocking_threads = threads.max(1);
+        self.blocking.threads = threads;
+        self
+    }
+
+    /// How many calls of [`spawn_blocking`](crate::spawn_blocking) may wait while all threads are at work
+    /// (65,536 by default). One more is refused.
+    pub fn blocking_queue(&mut self, calls: usize) -> &mut Self {
+        self.blocking.queue = calls;
+        self
+    }
+
+    /// What the threads of [`spawn_blocking`](crate::spawn_blocking) are called: this, a dash and a number
+    /// (`ringloop-call` by default). Tools such as `top` see the first 15 bytes.
+    pub fn blocking_thread_name(&mut self, name: impl Into<Box<str>>) -> &mut Self {
+        self.blocking.name = name.into();
+        self
+    }
+
+    /// How many threads may look up names (16 by default, at least one). They are no others' threads, so
+    /// that calls that block hold up no look-up, nor look-ups them.
+    pub fn lookup_threads(&mut self, threads: usize) -> &mut Self {
+        self.blocking.look_ups = threads;
+        self
+    }
+
+    /// Whether Ctrl-C cuts off what [`Runtime::block_on_interruptible`] runs (it does not, by default).
+    /// [`Runtime::block_on`] leaves SIGINT alone in any case.
+    pub fn ctrl_c(&mut self, interrupts: bool) -> &mut Self {
+        self.limits.ctrl_c = interrupts;
         self
     }
 
@@ -249,23 +286,52 @@ impl Builder {
                 "Builder::buffers: the size must be from 256 bytes to 1 MiB, not {size}"
             )));
         }
-        let mut workers = Workers::new(self.blocking_threads, "ringloop-worker");
+        if self.blocking.name.contains('\0') {
+            return Err(invalid(format!(
+                "Builder::blocking_thread_name: a name must have no zero byte: {:?}",
+                self.blocking.name
+            )));
+        }
+        // What blocks must not block the one CPU: its threads go where this one could.
+        let allowed = self.cpu.and_then(|_| sys::affinity::Allowed::current().ok());
         if let Some(cpu) = self.cpu {
-            // What blocks must not block the one CPU: its threads go where this one could.
-            if let Ok(allowed) = sys::affinity::Allowed::current() {
-                workers = workers.prepared_by(move || allowed.allow());
-            }
             sys::affinity::pin(cpu)?;
         }
-        let workers = Arc::new(workers);
+        let lanes = self.blocking.lanes(allowed);
         let pool = Pool::new(count, size, self.buffer_budget)?;
         let choice = self.backend.or_environment()?;
-        let (driver, info) = Backend::open(choice, &pool, workers.clone())?;
+        let (driver, info) = Backend::open(choice, &pool, lanes.files.clone())?;
         let tasks = Rc::new(Tasks::new(driver.bell(), self.hook.clone())?);
         let debug = self.debug.unwrap_or_else(debug_by_environment);
         let watcher = debug.then(|| Watcher::new(self.slow_poll, self.reporter.clone()));
-        let core = Core::new(driver, tasks, pool, workers, self.limits, watcher);
+        let core = Core::new(driver, tasks, pool, lanes, self.limits, watcher);
         Ok(Runtime { core, info, not_send: PhantomData })
+    }
+}
+
+/// The threads for calls that block.
+#[derive(Clone, Debug)]
+struct Blocking {
+    threads: usize,
+    queue: usize,
+    name: Box<str>,
+    look_ups: usize,
+}
+
+impl Blocking {
+    fn lanes(&self, allowed: Option<sys::affinity::Allowed>) -> Lanes {
+        let lane = |threads, name: &str| {
+            let workers = Workers::new(threads, name);
+            match allowed {
+                Some(allowed) => workers.prepared_by(move || allowed.allow()),
+                None => workers,
+            }
+        };
+        Lanes {
+            files: Arc::new(lane(self.threads, "ringloop-file")),
+            calls: Arc::new(lane(self.threads, &self.name).max_queued(self.queue)),
+            look_ups: Arc::new(lane(self.look_ups, "ringloop-name")),
+        }
     }
 }
 
@@ -286,7 +352,9 @@ fn invalid(message: String) -> io::Error {
 /// An event loop with its tasks, timers and I/O, bound to the thread that built it.
 ///
 /// Dropping it ends it: tasks are dropped in the order of their spawning, outboxes are flushed, what
-/// is in flight is cancelled and awaited, all within the [grace](Builder::grace).
+/// is in flight is cancelled and awaited, all within the [grace](Builder::grace). Calls of
+/// [`spawn_blocking`](crate::spawn_blocking) that have not started are thrown away, and the others run on
+/// without it: [`shutdown_timeout`](Self::shutdown_timeout) waits for them.
 #[derive(Debug)]
 pub struct Runtime {
     core: Rc<Core>,
@@ -355,7 +423,7 @@ impl Runtime {
         metrics::of(&self.core)
     }
 
-    pub(super) fn core(&self) -> &Rc<Core> {
+    pub(crate) fn core(&self) -> &Rc<Core> {
         &self.core
     }
 
@@ -383,5 +451,6 @@ fn turn(core: &Core, poll: impl FnMut(&mut std::task::Context<'_>) -> bool) -> R
 impl Drop for Runtime {
     fn drop(&mut self) {
         shutdown::end(&self.core);
+        self.core.lanes().close();
     }
 }

@@ -11,6 +11,7 @@ use super::alarms::Alarm;
 use super::awake::Awake;
 use super::context::is_current;
 use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
+use super::lanes::Lanes;
 use super::metrics::Counters;
 use super::sink::{Sink, Wakes};
 use super::timers::Timers;
@@ -19,9 +20,7 @@ use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::fork::Process;
-use crate::sys::sync::Arc;
 use crate::task::{Tasks, discard, quietly};
-use crate::worker::Workers;
 
 /// Everything one runtime owns. Sockets, timers and futures hold it; it outlives the runtime as an
 /// empty shell that answers "the runtime has ended".
@@ -33,7 +32,7 @@ pub(crate) struct Core {
     pub(super) timers: RefCell<Timers<Alarm>>,
     pub(super) pool: Pool,
     spares: Spares,
-    workers: Arc<Workers>,
+    lanes: Lanes,
     /// Sinks that gathered writes in this turn.
     pub(super) dirty: RefCell<Vec<Rc<dyn Sink>>>,
     /// Sinks that found no buffer, first come, first served.
@@ -71,6 +70,8 @@ pub(crate) struct Limits {
     pub(crate) direct: bool,
     /// How long a loop with nothing to do stays awake; `None`: as long as it pays.
     pub(crate) spin: Option<Duration>,
+    /// Whether SIGINT interrupts a main future that may be interrupted.
+    pub(crate) ctrl_c: bool,
 }
 
 /// Vectors that every turn uses again.
@@ -86,7 +87,7 @@ impl Core {
         driver: Backend,
         tasks: Rc<Tasks>,
         pool: Pool,
-        workers: Arc<Workers>,
+        lanes: Lanes,
         limits: Limits,
         watcher: Option<Watcher>,
     ) -> Rc<Self> {
@@ -99,7 +100,7 @@ impl Core {
             inflight: RefCell::default(),
             timers: RefCell::new(Timers::new(now)),
             pool,
-            workers,
+            lanes,
             spares: Spares::default(),
             dirty: RefCell::default(),
             starved: RefCell::default(),
@@ -222,20 +223,6 @@ impl Core {
         self.unsent.set(self.unsent.get() - 1);
     }
 
-    /// Runs `job` on a thread of the pool.
-    ///
-    /// # Errors
-    ///
-    /// The runtime has ended, or no thread can be had.
-    pub(crate) fn block(&self, job: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        if self.has_ended() {
-            return Err(ended());
-        }
-        let refused =
-            |_| io::Error::new(io::ErrorKind::WouldBlock, "no thread for a blocking call");
-        self.workers.submit(job).map(drop).map_err(refused)
-    }
-
     // ---- what is shared ----
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -244,6 +231,10 @@ impl Core {
 
     pub(crate) fn spares(&self) -> &Spares {
         &self.spares
+    }
+
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -12,12 +12,45 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::builder::Runtime;
 use super::context::Entered;
 use super::core::Core;
 
 /// How long the kernel has, at least, to end what was cancelled. Sockets answer within a turn or two;
 /// what does not is leaked, and its descriptors stay open.
 const CANCEL: Duration = Duration::from_secs(1);
+
+impl Runtime {
+    /// Ends the runtime as dropping it does, then waits until the calls of
+    /// [`spawn_blocking`](crate::spawn_blocking) are done, those that still wait for a thread included: for
+    /// `limit` at most. Returns how many were left: those that run go on without the runtime, those that
+    /// wait are thrown away.
+    ///
+    /// Calls whose [handles](crate::blocking::BlockingTask) a task owned were taken back with it, where
+    /// they had not started. A limit of zero only counts; `Duration::MAX` waits for all. asyncio's
+    /// [`shutdown_default_executor`].
+    ///
+    /// [`shutdown_default_executor`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.shutdown_default_executor
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let mut runtime = ringloop::Builder::new().build()?;
+    /// runtime.block_on(async {
+    ///     ringloop::spawn_blocking(|| println!("somebody waits for this")).detach();
+    /// });
+    /// assert_eq!(runtime.shutdown_timeout(Duration::from_secs(10)), 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "shutdown_default_executor")]
+    #[doc(alias = "shutdown_blocking")]
+    pub fn shutdown_timeout(self, limit: Duration) -> usize {
+        end(self.core());
+        self.core().lanes().calls.finish(limit)
+    }
+}
 
 /// Ends `core`'s runtime.
 pub(super) fn end(core: &Rc<Core>) {

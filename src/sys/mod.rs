@@ -1,6 +1,7 @@
 //! Every syscall that is not a [`Request`](crate::op::Request), as a thin safe function.
 //!
-//! Nothing here keeps state but [`count`], which counts what this thread asked of the kernel.
+//! Nothing here keeps state but [`count`], which counts what this thread asked of the kernel, and
+//! [`signal`], for a process has one handler a signal.
 
 mod addr;
 pub(crate) mod affinity;
@@ -10,6 +11,7 @@ pub(crate) mod epoll;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod memory;
+pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod sync;
 pub(crate) mod uring;

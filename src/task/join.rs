@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -160,20 +161,23 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// Why a task has no result: it was cancelled, or it panicked.
+/// Why a task has no result: it was cancelled, it panicked, or it was refused and never began.
 pub struct JoinError(Why);
 
+/// The box keeps it small: every result of a task has room for one.
 enum Why {
     Cancelled,
-    /// The box keeps the error small: every result of a task has room for one.
-    Panic(Box<Panic>),
+    Failed(Box<Failure>),
 }
 
-struct Panic {
-    /// The mutex makes the error `Sync`, so that every error type takes it.
-    payload: Mutex<Box<dyn Any + Send>>,
-    /// Who is told if nobody asks.
-    hook: Option<Hook>,
+enum Failure {
+    Panic {
+        /// The mutex makes the error `Sync`, so that every error type takes it.
+        payload: Mutex<Box<dyn Any + Send>>,
+        /// Who is told if nobody asks.
+        hook: Option<Hook>,
+    },
+    Refused(io::Error),
 }
 
 impl JoinError {
@@ -182,13 +186,20 @@ impl JoinError {
     }
 
     pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
-        Self(Why::Panic(Box::new(Panic { payload: Mutex::new(payload), hook: Hook::current() })))
+        let hook = Hook::current();
+        Self(Why::Failed(Box::new(Failure::Panic { payload: Mutex::new(payload), hook })))
+    }
+
+    pub(crate) fn refused(why: io::Error) -> Self {
+        Self(Why::Failed(Box::new(Failure::Refused(why))))
     }
 
     /// The panic's payload, and who is told of it.
     pub(super) fn into_parts(self) -> Option<(Box<dyn Any + Send>, Option<Hook>)> {
-        let Why::Panic(panic) = self.0 else { return None };
-        Some((panic.payload.into_inner().unwrap_or_else(PoisonError::into_inner), panic.hook))
+        match self.0 {
+            Why::Failed(failure) => failure.into_parts().ok(),
+            Why::Cancelled => None,
+        }
     }
 
     /// Whether the task was cancelled, by its handle or by the end of its runtime.
@@ -198,7 +209,13 @@ impl JoinError {
 
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.0, Why::Panic(_))
+        matches!(&self.0, Why::Failed(failure) if matches!(**failure, Failure::Panic { .. }))
+    }
+
+    /// Whether it never began, because a pool of threads did not take it: its queue is full, or it has
+    /// ended. The error's text says which.
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.0, Why::Failed(failure) if matches!(**failure, Failure::Refused(_)))
     }
 
     /// The panic's payload, to look at or to resume.
@@ -208,8 +225,23 @@ impl JoinError {
     /// The error itself, where the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.0 {
-            Why::Panic(_) => Ok(self.into_parts().expect("it is a panic").0),
+            Why::Failed(failure) => match failure.into_parts() {
+                Ok((payload, _hook)) => Ok(payload),
+                Err(why) => Err(Self::refused(why)),
+            },
             Why::Cancelled => Err(self),
+        }
+    }
+}
+
+impl Failure {
+    /// A panic's payload, and who is told of it; else why it was refused.
+    fn into_parts(self: Box<Self>) -> Result<(Box<dyn Any + Send>, Option<Hook>), io::Error> {
+        match *self {
+            Self::Panic { payload, hook } => {
+                Ok((payload.into_inner().unwrap_or_else(PoisonError::into_inner), hook))
+            }
+            Self::Refused(why) => Err(why),
         }
     }
 }
@@ -222,10 +254,14 @@ pub(super) fn payload_text(payload: &(dyn Any + Send)) -> Option<&str> {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Why::Cancelled => f.write_str("the task was cancelled"),
-            Why::Panic(panic) => {
-                let payload = panic.payload.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = match &self.0 {
+            Why::Cancelled => return f.write_str("the task was cancelled"),
+            Why::Failed(failure) => failure,
+        };
+        match &**failure {
+            Failure::Refused(why) => write!(f, "the task was refused: {why}"),
+            Failure::Panic { payload, .. } => {
+                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
                 match payload_text(&**payload) {
                     Some(text) => write!(f, "the task panicked: {text}"),
                     None => f.write_str("the task panicked"),
@@ -243,7 +279,7 @@ impl fmt::Debug for JoinError {
 
 impl std::error::Error for JoinError {}
 
-impl From<JoinError> for std::io::Error {
+impl From<JoinError> for io::Error {
     fn from(error: JoinError) -> Self {
         Self::other(error.to_string())
     }

@@ -255,6 +255,7 @@ impl Tasks {
         self.closed.set(true);
     }
 
+    /// Whether spawns are refused.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
     }

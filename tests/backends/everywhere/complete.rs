@@ -21,7 +21,7 @@ fn public_futures(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 /// What a public function returns that waits.
-const FUTURES: [&str; 8] = [
+const FUTURES: [&str; 9] = [
     "impl Future",
     "Sleep",
     "YieldNow",
@@ -30,6 +30,7 @@ const FUTURES: [&str; 8] = [
     "Cancelled",
     "CancelOnDrop<",
     "ChildHandle<",
+    "BlockingTask<",
 ];
 
 fn read(text: &str, found: &mut BTreeSet<String>) {

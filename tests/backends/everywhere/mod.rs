@@ -88,6 +88,7 @@ fn each_case(test: impl Fn(&mut Builder, &Case)) {
 fn cut_off(name: &str, cuts: &[Cut]) {
     alone(&format!("everywhere::{name}"), || {
         let how = cuts[0].how;
+        waiting::listen_once();
         let at_first = descriptors();
         each_case(|builder, case| {
             // A worker of the runtime before may still close what it has opened.

@@ -6,11 +6,14 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, raise};
+use ringloop::blocking::{BlockingPool, BlockingTask, run_in_executor};
+use ringloop::signal::{SignalKind, ctrl_c, signal};
 use ringloop::task::{Spawn, yield_now};
 use ringloop::time::{
     Timeout, interval, now, sleep, sleep_until, timeout, timeout_at, until_deadline, with_deadline,
 };
-use ringloop::{Handle, spawn};
+use ringloop::{Handle, spawn, spawn_blocking};
 
 use super::cut::Cut;
 use super::{Case, Ends, case, once};
@@ -32,6 +35,10 @@ pub(super) fn cases() -> Vec<Case> {
         case!("Spawn::spawn"; joining_a_named_one()),
         case!("Handle::spawn", "RemoteJoinHandle"; joining_from_afar()),
         case!("Handle::tasks"; listing_from_afar()),
+        case!("spawn_blocking", "BlockingTask"; blocking()),
+        case!("run_in_executor"; executing()),
+        case!("Signal::recv"; hearing()),
+        case!("ctrl_c"; interrupted()),
     ]
 }
 
@@ -176,5 +183,59 @@ async fn listing_from_afar(cut: Cut) -> Ends {
     let handle = Handle::current().unwrap();
     let got = cut.off(handle.tasks(), || {}).await;
     assert_eq!(handle.tasks().await.unwrap(), []);
+    got.is_some()
+}
+
+async fn blocking(cut: Cut) -> Ends {
+    blocked(cut, |wait| spawn_blocking(wait)).await
+}
+
+async fn executing(cut: Cut) -> Ends {
+    let pool = BlockingPool::new("everywhere", 2);
+    blocked(cut, |wait| run_in_executor(&pool, wait)).await
+}
+
+/// A call that waits until it is told to go on, or until nobody can tell it any more.
+async fn blocked(
+    cut: Cut,
+    start: impl Fn(Box<dyn FnOnce() -> i32 + Send>) -> BlockingTask<i32>,
+) -> Ends {
+    let (open, opened) = std::sync::mpsc::channel::<()>();
+    let wait = move || {
+        let _ = opened.recv();
+        7
+    };
+    let mut task = start(Box::new(wait));
+    let got = cut.off(&mut task, once(|| drop(open))).await;
+    let ends = got.is_some();
+    let result = match got {
+        Some(result) => result,
+        None => task.await,
+    };
+    assert_eq!(result.unwrap(), 7);
+    ends
+}
+
+/// A process keeps a descriptor for signals once it has listened.
+pub(super) fn listen_once() {
+    ringloop::run(async { signal(SignalKind::user_defined1()).map(drop) }).unwrap();
+}
+
+async fn hearing(cut: Cut) -> Ends {
+    let mut ours = signal(SignalKind::user_defined1()).unwrap();
+    let got = cut.off(ours.recv(), || raise(Signal::SIGUSR1).unwrap()).await;
+    let ends = got.is_some();
+    match got {
+        Some(heard) => heard.unwrap(),
+        None => ours.recv().await.unwrap(),
+    }
+    ends
+}
+
+async fn interrupted(cut: Cut) -> Ends {
+    // One that comes while `ctrl_c` does not listen would end the process.
+    let mut other = signal(SignalKind::interrupt()).unwrap();
+    let got = cut.off(ctrl_c(), || raise(Signal::SIGINT).unwrap()).await;
+    other.recv().await.unwrap();
     got.map(Result::unwrap).is_some()
 }
