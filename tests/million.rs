@@ -63,10 +63,16 @@ fn of_a_million_tasks_and_timers_none_is_lost_or_early_and_their_memory_comes_ba
             let fired = Rc::new(Cell::new(0u64));
             let begin = Instant::now();
             let mut random = Random(0x9e37_79b9_7f4a_7c15);
-            let mut handles: Vec<JoinHandle<Instant>> = (0..tasks)
-                .map(|_| {
+            let cancelled: Vec<bool> = (0..tasks).map(|_| random.below(10) > 0).collect();
+            let mut handles: Vec<JoinHandle<Instant>> = cancelled
+                .iter()
+                .map(|cancel| {
                     let fired = fired.clone();
-                    let deadline = begin + Duration::from_micros(random.below(3_000_000));
+                    // Half of those that are cancelled could not fire before, on the slowest machine.
+                    let late = *cancel && random.below(2) > 0;
+                    let within = if late { 3_600_000_000 } else { 3_000_000 };
+                    let at_least = if late { 600_000_000 } else { 0 };
+                    let deadline = begin + Duration::from_micros(at_least + random.below(within));
                     spawn(async move {
                         sleep_until(deadline).await;
                         assert!(Instant::now() >= deadline, "a timer was early");
@@ -76,7 +82,6 @@ fn of_a_million_tasks_and_timers_none_is_lost_or_early_and_their_memory_comes_ba
                 })
                 .collect();
             ringloop::task::yield_now().await;
-            let cancelled: Vec<bool> = handles.iter().map(|_| random.below(10) > 0).collect();
             for (handle, cancel) in handles.iter().zip(&cancelled) {
                 if *cancel {
                     handle.cancel();
@@ -99,7 +104,7 @@ fn of_a_million_tasks_and_timers_none_is_lost_or_early_and_their_memory_comes_ba
             }
             assert_eq!(ended + refused, tasks);
             assert_eq!(ended, fired.get(), "what fired has ended, and nothing else");
-            assert!(refused > tasks / 2, "most were cancelled in time");
+            assert!(refused > tasks / 3, "those whose time was long were cancelled before");
             assert_eq!((metrics().tasks_alive, metrics().timers), (0, 0));
         });
         drop(runtime);

@@ -37,10 +37,10 @@ impl Line {
 
     /// Tells all who wait now; who comes while they are being woken waits for the next time.
     pub(crate) fn tell_all(&self) {
-        let limit = self.0.borrow().now();
+        self.0.borrow_mut().hand_over_many(usize::MAX, || ());
         loop {
-            let next = self.0.borrow_mut().hand_over_before(limit, ());
-            let Ok(waker) = next else { return };
+            let next = self.0.borrow_mut().next_untold();
+            let Some(waker) = next else { return };
             task::wake(waker);
         }
     }
