@@ -120,6 +120,16 @@ macro_rules! queues {
             ///
             /// The item comes back in [`TryPutError::Full`], or in [`TryPutError::Shutdown`] when the
             /// queue was shut down.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use ringloop::queue::{Queue, TryPutError};
+            ///
+            /// let queue = Queue::bounded(1);
+            /// queue.try_put('a').unwrap();
+            /// assert_eq!(queue.try_put('b'), Err(TryPutError::Full('b')));
+            /// ```
             #[doc(alias = "put_nowait")]
             pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
                 self.core.try_put(item)
@@ -157,6 +167,15 @@ macro_rules! queues {
             /// # Errors
             ///
             /// [`TryGetError::Empty`], or [`TryGetError::Shutdown`] when none will come any more.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use ringloop::queue::{Queue, TryGetError};
+            ///
+            /// let queue = Queue::<u8>::unbounded();
+            /// assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+            /// ```
             #[doc(alias = "get_nowait")]
             pub fn try_get(&self) -> Result<T, TryGetError> {
                 self.core.try_get()
@@ -167,6 +186,15 @@ macro_rules! queues {
             /// # Errors
             ///
             /// [`TaskDoneError`] when that has been said of all of them.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let queue = ringloop::queue::Queue::unbounded();
+            /// queue.try_put("work").unwrap();
+            /// queue.task_done().unwrap();
+            /// assert!(queue.task_done().is_err());
+            /// ```
             pub fn task_done(&self) -> Result<(), TaskDoneError> {
                 self.core.task_done()
             }
@@ -219,6 +247,15 @@ macro_rules! queues {
             }
 
             /// How many items are in the queue, those that are promised to waiters included.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let queue = ringloop::queue::Queue::bounded(2);
+            /// queue.try_put(1).unwrap();
+            /// assert_eq!((queue.len(), queue.capacity()), (1, Some(2)));
+            /// assert!(!queue.is_empty() && !queue.is_full());
+            /// ```
             #[doc(alias = "qsize")]
             pub fn len(&self) -> usize {
                 self.core.len()

@@ -11,6 +11,7 @@ use super::*;
 use crate::sync::polled::{Polled, Reenters};
 
 mod property;
+mod reentrance;
 mod subject;
 
 thread_local! {

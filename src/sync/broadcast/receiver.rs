@@ -21,6 +21,17 @@ impl<T> Receiver<T> {
     }
 
     /// Another receiver: of what is sent from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = ringloop::sync::broadcast::channel(4);
+    /// sender.send(1).unwrap();
+    /// let mut other = receiver.resubscribe();
+    /// sender.send(2).unwrap();
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// assert_eq!(other.try_recv(), Ok(2));
+    /// ```
     pub fn resubscribe(&self) -> Self {
         Self::new(self.shared.clone())
     }

@@ -40,6 +40,15 @@ impl<T> Sender<T> {
     }
 
     /// Another receiver: of what is sent from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _) = ringloop::sync::broadcast::channel(4);
+    /// let mut receiver = sender.subscribe();
+    /// sender.send(1).unwrap();
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// ```
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver::new(self.shared.clone())
     }

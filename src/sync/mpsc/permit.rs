@@ -25,6 +25,16 @@ impl<'a, T> Permit<'a, T> {
     ///
     /// The receiver waits for permits even after it has closed the channel. If it has been dropped, the
     /// value is dropped as well.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = ringloop::sync::mpsc::channel(1);
+    /// let permit = sender.try_reserve().unwrap();
+    /// receiver.close();
+    /// permit.send(1);
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// ```
     pub fn send(mut self, value: T) {
         if let Some(right) = self.right.take() {
             self.chan.put(right, value);

@@ -49,6 +49,18 @@ impl<T> Receiver<T> {
     /// `cx` is woken once, when there is a value or the end.
     ///
     /// Only the waker of the last call is woken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    ///
+    /// ringloop::run(async {
+    ///     let (sender, mut receiver) = ringloop::sync::mpsc::channel(4);
+    ///     sender.send("hello").await.unwrap();
+    ///     assert_eq!(poll_fn(|cx| receiver.poll_recv(cx)).await, Some("hello"));
+    /// });
+    /// ```
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.chan.receiver.poll(cx, || self.look())
     }
@@ -95,6 +107,17 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// [`TryRecvError::Empty`] when there is none yet, [`TryRecvError::Disconnected`] when none will come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringloop::sync::mpsc::{self, TryRecvError};
+    ///
+    /// let (sender, mut receiver) = mpsc::channel::<u8>(4);
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// drop(sender);
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    /// ```
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         match self.look() {
             Some(Some(value)) => Ok(value),

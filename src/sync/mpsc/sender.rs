@@ -60,6 +60,18 @@ impl<T> Sender<T> {
     ///
     /// The value comes back in [`TrySendError::Full`], or in [`TrySendError::Disconnected`] when the
     /// receiver was closed or dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringloop::sync::mpsc::{self, TrySendError};
+    ///
+    /// let (sender, receiver) = mpsc::channel(1);
+    /// sender.try_send(1).unwrap();
+    /// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    /// drop(receiver);
+    /// assert_eq!(sender.try_send(3), Err(TrySendError::Disconnected(3)));
+    /// ```
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         match self.chan.slots.try_take() {
             Ok(right) => {
@@ -111,6 +123,14 @@ impl<T> Sender<T> {
     }
 
     /// How many values could be sent right now without waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _receiver) = ringloop::sync::mpsc::channel(3);
+    /// sender.try_send(1).unwrap();
+    /// assert_eq!((sender.capacity(), sender.max_capacity(), sender.len()), (2, 3, 1));
+    /// ```
     pub fn capacity(&self) -> usize {
         self.chan.slots.free()
     }

@@ -36,6 +36,15 @@ impl<T> Receiver<T> {
 
     /// The value, which counts as seen from now on.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = ringloop::sync::watch::channel(1);
+    /// sender.send(2).unwrap();
+    /// assert_eq!(*receiver.borrow_and_update(), 2);
+    /// assert_eq!(receiver.has_changed(), Ok(false));
+    /// ```
+    ///
     /// # Panics
     ///
     /// Within the closure of a [`send_modify`](super::Sender::send_modify) of the same channel.
@@ -96,6 +105,22 @@ impl<T> Receiver<T> {
     /// # Cancel safety
     ///
     /// Dropping it loses nothing; values for which `condition` was false count as seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// ringloop::run(async {
+    ///     let (sender, mut receiver) = ringloop::sync::watch::channel(0);
+    ///     ringloop::spawn(async move {
+    ///         for percent in [25, 50, 75, 100] {
+    ///             sender.send(percent).unwrap();
+    ///             ringloop::task::yield_now().await;
+    ///         }
+    ///     });
+    ///     let percent = receiver.wait_for(|percent| *percent > 60).await.unwrap();
+    ///     assert_eq!(*percent, 75);
+    /// });
+    /// ```
     pub async fn wait_for(
         &mut self,
         mut condition: impl FnMut(&T) -> bool,

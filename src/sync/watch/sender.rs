@@ -84,6 +84,18 @@ impl<T> Sender<T> {
     /// # Panics
     ///
     /// As [`send_modify`](Self::send_modify).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = ringloop::sync::watch::channel(5);
+    /// assert!(!sender.send_if_modified(|most| 3 > *most));
+    /// assert!(sender.send_if_modified(|most| {
+    ///     *most = 7;
+    ///     true
+    /// }));
+    /// assert_eq!(*receiver.borrow(), 7);
+    /// ```
     pub fn send_if_modified(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
         let changed = self.shared.modify(change);
         if changed {
@@ -102,6 +114,16 @@ impl<T> Sender<T> {
     }
 
     /// Another receiver, which has seen the value of now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _) = ringloop::sync::watch::channel("first");
+    /// let receiver = sender.subscribe();
+    /// assert_eq!(receiver.has_changed(), Ok(false));
+    /// sender.send("second").unwrap();
+    /// assert_eq!(receiver.has_changed(), Ok(true));
+    /// ```
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver::new(self.shared.clone())
     }
