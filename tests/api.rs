@@ -10,6 +10,12 @@ use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
     TcpListenerOptions, TcpStream, WriteHalf,
 };
+use ringloop::sync::{
+    Barrier, BarrierWaitResult, BoundedPermit, BoundedSemaphore, BrokenBarrier, Condvar, Event,
+    Mutex, MutexGuard, Notify, OnceCell, OverRelease, OwnedMutexGuard, OwnedRwLockReadGuard,
+    OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Semaphore, SemaphorePermit,
+};
 use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
@@ -77,6 +83,15 @@ lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Send: File, Readiness, ReuniteError);
 lacks!(Sync: File, Readiness, ReuniteError);
+// What waits in them are tasks of one thread.
+lacks!(Send: Mutex<u8>, RwLock<u8>, OnceCell<u8>, Event, Notify, Condvar, Barrier, Semaphore, BoundedSemaphore);
+lacks!(Sync: Mutex<u8>, RwLock<u8>, OnceCell<u8>, Event, Notify, Condvar, Barrier, Semaphore, BoundedSemaphore);
+lacks!(Send: MutexGuard<'static, u8>, RwLockReadGuard<'static, u8>, RwLockWriteGuard<'static, u8>);
+lacks!(Sync: MutexGuard<'static, u8>, RwLockReadGuard<'static, u8>, RwLockWriteGuard<'static, u8>);
+lacks!(Send: OwnedMutexGuard<u8>, OwnedRwLockReadGuard<u8>, OwnedRwLockWriteGuard<u8>);
+lacks!(Sync: OwnedMutexGuard<u8>, OwnedRwLockReadGuard<u8>, OwnedRwLockWriteGuard<u8>);
+lacks!(Send: SemaphorePermit<'static>, OwnedSemaphorePermit, BoundedPermit<'static>);
+travels!(BarrierWaitResult, BrokenBarrier, OverRelease);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload need not be Sync; its error is, so that every error type can hold it.
