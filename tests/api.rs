@@ -15,7 +15,12 @@ use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
     TryPutError,
 };
-use ringloop::sync::{broadcast, mpsc, oneshot, watch};
+use ringloop::sync::{
+    Barrier, BarrierWaitResult, BoundedPermit, BoundedSemaphore, BrokenBarrier, Condvar, Event,
+    Mutex, MutexGuard, Notify, OnceCell, OverRelease, OwnedMutexGuard, OwnedRwLockReadGuard,
+    OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Semaphore, SemaphorePermit, broadcast, mpsc, oneshot, watch,
+};
 use ringloop::task::{AccessError, LocalKey, RemoteJoinHandle, Spawn, TaskId, TaskInfo, YieldNow};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
@@ -101,6 +106,15 @@ lacks!(Send: oneshot::Sender<u8>, mpsc::Sender<u8>, mpsc::UnboundedSender<u8>, w
 lacks!(Sync: oneshot::Sender<u8>, mpsc::Sender<u8>, mpsc::UnboundedSender<u8>, watch::Sender<u8>, broadcast::Sender<u8>);
 lacks!(Send: oneshot::Receiver<u8>, mpsc::Receiver<u8>, watch::Receiver<u8>, broadcast::Receiver<u8>);
 lacks!(Sync: oneshot::Receiver<u8>, mpsc::Receiver<u8>, watch::Receiver<u8>, broadcast::Receiver<u8>);
+// What waits in them are tasks of one thread.
+lacks!(Send: Mutex<u8>, RwLock<u8>, OnceCell<u8>, Event, Notify, Condvar, Barrier, Semaphore, BoundedSemaphore);
+lacks!(Sync: Mutex<u8>, RwLock<u8>, OnceCell<u8>, Event, Notify, Condvar, Barrier, Semaphore, BoundedSemaphore);
+lacks!(Send: MutexGuard<'static, u8>, RwLockReadGuard<'static, u8>, RwLockWriteGuard<'static, u8>);
+lacks!(Sync: MutexGuard<'static, u8>, RwLockReadGuard<'static, u8>, RwLockWriteGuard<'static, u8>);
+lacks!(Send: OwnedMutexGuard<u8>, OwnedRwLockReadGuard<u8>, OwnedRwLockWriteGuard<u8>);
+lacks!(Sync: OwnedMutexGuard<u8>, OwnedRwLockReadGuard<u8>, OwnedRwLockWriteGuard<u8>);
+lacks!(Send: SemaphorePermit<'static>, OwnedSemaphorePermit, BoundedPermit<'static>);
+travels!(BarrierWaitResult, BrokenBarrier, OverRelease);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload need not be Sync; its error is, so that every error type can hold it.

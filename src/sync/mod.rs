@@ -3,6 +3,21 @@
 //! Everything here is first come, first served: what is released is handed to whoever waits longest, and
 //! a waiter that is dropped after that passes it on.
 //!
+//! | to … | asyncio's | |
+//! |---|---|---|
+//! | let one task at a time touch a value | `Lock` | [`Mutex`] |
+//! | let many read it, or one write it | | [`RwLock`] |
+//! | let so many do something at once | `Semaphore`, `BoundedSemaphore` | [`Semaphore`], [`BoundedSemaphore`] |
+//! | wait until something has happened | `Event` | [`Event`] |
+//! | wake whoever should look again | | [`Notify`] |
+//! | wait for a change of what a mutex guards | `Condition` | [`Condvar`] |
+//! | wait for each other | `Barrier` | [`Barrier`] |
+//! | make a value when it is first needed | | [`OnceCell`] |
+//!
+//! To share one among tasks put it into an [`Rc`](std::rc::Rc): none of them leaves its thread. A future or
+//! a guard that is forgotten (`std::mem::forget`) takes what it has, or is handed, with it.
+//! Between tasks: [`oneshot`], [`mpsc`], [`watch`], [`broadcast`].
+//!
 //! # Between threads
 //!
 //! What is here belongs to one thread. Between threads use [`tokio::sync`], the well-kept library: it needs

@@ -15,8 +15,29 @@
 //! What is checked at each step: no permit is lost or invented, first come first served, whoever can go on
 //! was woken by the waker of its last poll, nobody is woken without a cause, and no waker is kept.
 //!
-//! What the models find, by planted faults; the shortest sequence of each, as `explore` prints it:
+//! Planted faults that it was seen to find, and the shortest sequence, as `explore` prints it. The random
+//! sequences of the same primitive found each of them as well.
 //!
+//! | fault | found by | after |
+//! |---|---|---|
+//! | a dropped waiter that was handed permits keeps them | `semaphore`, `locks`, `condvar` | `Start(0, 1), Start(1, 1), Drop(0), Drop(1)` |
+//! | a release wakes without handing over, so that a newcomer overtakes | `semaphore`, `locks`, `condvar` | `Start(0, 1), Start(1, 1), Drop(0)` |
+//! | a head that leaves lets nobody behind it go | `semaphore` | `Start(0, 2), Start(1, 1), Drop(0)` |
+//! | | `locks` | `Read(0), Write(1), Read(2), Drop(1)` |
+//! | a newcomer takes what is free although somebody waits | `semaphore` | `Start(0, 2), Start(1, 1)` |
+//! | a release wakes one waiter, where there is enough for two | `locks` | `Write(0), Read(1), Read(2), Drop(0)` |
+//! | a waiter's waker is not renewed | all | `Start(0, 2), Poll(0), Poll(0)` |
+//! | leaving the middle of the line loses its end | all | `Start(0), Start(1), Drop(1), Start(1), Set` |
+//! | a crowd is woken last come, first served | `event`, `notify`, `barrier`, `condvar` | `Start(0), Start(1), Set` |
+//! | a waiter of an event looks at the flag again | `event` | `Start(0), Set, Clear, Poll(0)` |
+//! | a notified waiter that is dropped passes nothing on | `notify` | `Create(0), Poll(0), One, Drop(0)` |
+//! | | `condvar` | `Start(0), Notify(1), Start(1), Drop(0)` |
+//! | the same, while it locks again | `condvar` | `Start(0), Notify(1), Start(1), Lock, Poll(0), Drop(0)` |
+//! | a waiter that was notified with all others passes it on | `notify` | `Create(0), Poll(0), All, Drop(0)` |
+//! | a cancelled arrival still counts | `barrier` | `Start(0), Drop(0)` |
+//!
+//! Only wakers that come back found that each of a crowd was handed its own just before its wake: in
+//! `notify`, one of them called for one more, and that call was lost.
 
 mod barrier;
 mod condvar;
@@ -146,7 +167,7 @@ impl<T> Crew<T> {
     /// Polls, every second time with another waker. True: it has ended.
     fn poll(&self, who: usize) -> bool {
         let slot = &self.slots[who];
-        if slot.polls.get() % 2 == 0 {
+        if slot.polls.get().is_multiple_of(2) {
             self.retire(slot);
             slot.version.set(slot.version.get() + 1);
             *slot.bell.borrow_mut() = Some(Arc::new(Bell { who, version: slot.version.get() }));

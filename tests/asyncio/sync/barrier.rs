@@ -16,7 +16,7 @@ fn arrive(barrier: &Rc<Barrier>) -> JoinHandle<Result<usize, BrokenBarrier>> {
     spawn(async move { barrier.wait().await.map(|result| result.index()) })
 }
 
-// Y-15, check 86. Seen to fail when a cancelled arrival left its index to be given twice.
+// Y-15, check 86.
 #[test]
 fn indices_are_unique_in_every_round_and_one_is_the_leader() {
     run_on_each(|| async {
@@ -74,7 +74,7 @@ fn who_arrives_while_a_round_leaves_waits_for_the_next() {
     });
 }
 
-// Y-17, check 86.
+// Y-17, check 86. Seen to fail when a cancelled arrival still counted.
 #[test]
 fn a_waiter_cancelled_while_it_fills_does_not_count() {
     run_on_each(|| async {

@@ -92,7 +92,7 @@ fn a_cancelled_wait_leaves_the_lock_to_others() {
     });
 }
 
-// Y-09, check 84. Seen to fail when a wait that was dropped while it locked again passed nothing on.
+// Y-09, check 84. Seen to fail when a dropped wait passed nothing on, before it locked again and meanwhile.
 #[test]
 fn a_notification_of_a_cancelled_waiter_goes_to_the_next() {
     run_on_each(|| async {

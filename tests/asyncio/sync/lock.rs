@@ -10,7 +10,7 @@ use ringloop::task::yield_now;
 use super::{Log, settle};
 use crate::support::run_on_each;
 
-// Y-01, check 81. Seen to fail when a waiter was let in from the end of the line.
+// Y-01, check 81.
 #[test]
 fn who_comes_first_locks_first() {
     run_on_each(|| async {

@@ -87,8 +87,7 @@ fn a_release_before_the_waiters_run_lets_no_newcomer_overtake() {
     });
 }
 
-// Y-13, check 85. Seen to fail when a dropped waiter kept what it had been handed, and when one that left
-// let nobody behind it go.
+// Y-13, check 85.
 #[test]
 fn a_unit_of_a_cancelled_waiter_is_not_lost() {
     run_on_each(|| async {
