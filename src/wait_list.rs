@@ -4,15 +4,14 @@
 //! between the wake and its next poll.
 //!
 //! ```text
-//!             hand_over                take
-//!   Waiting ────────────► Handed ────────────► (gone)     the waiter's future got it
-//!    │   │                   │   ▲
-//!    │   │ leave             │   │ next_untold
-//!    │   ▼                   │   │
-//!    │ (gone)          leave │  Untold ◄──── hand_over_many: a crowd, in one step
-//!    └───────────────────────│───┘│
-//!                            ▼    ▼ take, leave
-//!   (gone), and the primitive passes on what was left: nothing is lost
+//!               hand_over                 take
+//!   Waiting ────────────────► Handed ─────────────► (gone)   the waiter's future got it
+//!    │    │                    ▲    │
+//!    │    │ hand_over_many     │    │ leave
+//!    │    └──────► Untold ─────┘    └─────────────► (gone)   the primitive passes it on: nothing is lost
+//!    │                  next_untold
+//!    └────────────────────────────────────────────► (gone)
+//!          leave
 //! ```
 //!
 //! A crowd is handed its gifts in one step and woken one by one: whoever comes, goes or calls while it is
@@ -45,8 +44,6 @@ pub(crate) struct WaitList<N, G> {
     last_untold: u32,
     /// Places that are not vacant.
     used: u32,
-    /// Of the next waiter.
-    number: u64,
 }
 
 /// A waiter's place in a list, until it is given back.
@@ -73,8 +70,6 @@ enum State<N, G> {
     Waiting {
         need: N,
         waker: Waker,
-        #[allow(dead_code, reason = "of the channels")]
-        number: u64,
     },
     /// Handed, and in the line of those who are to be woken.
     Untold {
@@ -102,14 +97,12 @@ impl<N, G> WaitList<N, G> {
             first_untold: NONE,
             last_untold: NONE,
             used: 0,
-            number: 0,
         }
     }
 
     /// Queues a waiter as the last.
     pub(crate) fn enter(&mut self, need: N, waker: Waker) -> Ticket {
-        let state = State::Waiting { need, waker, number: self.number };
-        self.number += 1;
+        let state = State::Waiting { need, waker };
         let place = Place { state, before: self.last, next: NONE };
         let index = self.vacant;
         let index = if index == NONE {
@@ -197,25 +190,6 @@ impl<N, G> WaitList<N, G> {
             }
             _ => unreachable!("who stands in that line was not told"),
         }
-    }
-
-    /// As [`hand_over`](Self::hand_over), where the first in line came before `limit`: so that those who come
-    /// while a crowd is being woken wait for the next time.
-    #[must_use = "the waiter must be woken"]
-    #[allow(dead_code, reason = "of the channels")]
-    pub(crate) fn hand_over_before(&mut self, limit: u64, gift: G) -> Result<Waker, G> {
-        match self.places.get(self.first as usize) {
-            Some(Place { state: State::Waiting { number, .. }, .. }) if *number < limit => {
-                self.hand_over(gift)
-            }
-            _ => Err(gift),
-        }
-    }
-
-    /// The limit for [`hand_over_before`](Self::hand_over_before) that takes in all who wait now.
-    #[allow(dead_code, reason = "of the channels")]
-    pub(crate) fn now(&self) -> u64 {
-        self.number
     }
 
     /// What the waiter was handed: its place is free then, and the ticket used up.
