@@ -4,15 +4,14 @@
 //! between the wake and its next poll.
 //!
 //! ```text
-//!             hand_over                take
-//!   Waiting ────────────► Handed ────────────► (gone)     the waiter's future got it
-//!    │   │                   │   ▲
-//!    │   │ leave             │   │ next_untold
-//!    │   ▼                   │   │
-//!    │ (gone)          leave │  Untold ◄──── hand_over_many: a crowd, in one step
-//!    └───────────────────────│───┘│
-//!                            ▼    ▼ take, leave
-//!   (gone), and the primitive passes on what was left: nothing is lost
+//!               hand_over                 take
+//!   Waiting ────────────────► Handed ─────────────► (gone)   the waiter's future got it
+//!    │    │                    ▲    │
+//!    │    │ hand_over_many     │    │ leave
+//!    │    └──────► Untold ─────┘    └─────────────► (gone)   the primitive passes it on: nothing is lost
+//!    │                  next_untold
+//!    └────────────────────────────────────────────► (gone)
+//!          leave
 //! ```
 //!
 //! A crowd is handed its gifts in one step and woken one by one: whoever comes, goes or calls while it is

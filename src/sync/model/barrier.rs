@@ -178,8 +178,8 @@ impl<const PARTIES: usize> World for Meeting<PARTIES> {
 
 #[test]
 fn a_barrier_is_its_model_in_every_short_sequence() {
-    println!("{} sequences", explore::<Meeting<2>>(3, 8));
-    println!("{} sequences", explore::<Meeting<3>>(4, 8));
+    println!("{} sequences", explore::<Meeting<2>>(3, 7));
+    println!("{} sequences", explore::<Meeting<3>>(4, 7));
 }
 
 #[test]

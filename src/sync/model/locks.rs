@@ -244,7 +244,7 @@ impl<const MUTEX: bool> World for Locks<MUTEX> {
 
 #[test]
 fn a_mutex_is_its_model_in_every_short_sequence() {
-    println!("{} sequences", explore::<Locks<true>>(4, 9));
+    println!("{} sequences", explore::<Locks<true>>(4, 8));
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_mutex_is_its_model_when_wakers_come_back() {
 
 #[test]
 fn a_rwlock_is_its_model_in_every_short_sequence() {
-    println!("{} sequences", explore::<Locks<false>>(4, 7));
+    println!("{} sequences", explore::<Locks<false>>(4, 6));
 }
 
 #[test]
