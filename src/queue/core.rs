@@ -67,7 +67,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(super) async fn put(&self, item: S::Item) -> Result<(), QueueShutdown<S::Item>> {
-        match self.slots.take().await {
+        match self.slots.take("Queue::put").await {
             Ok(slot) => {
                 self.insert(slot, item);
                 Ok(())
@@ -88,7 +88,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(super) async fn get(&self) -> Result<S::Item, QueueShutdown> {
-        match self.items.take().await {
+        match self.items.take("Queue::get").await {
             Ok(right) => Ok(self.remove(right)),
             Err(()) => self.rest().ok_or(QueueShutdown(())),
         }
@@ -112,7 +112,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(super) async fn join(&self) {
-        let mut waiting = self.joiners.wait();
+        let mut waiting = self.joiners.wait("Queue::join");
         // Who was told has been at the end, also if more has been put since.
         let is_done = |told| (told || self.unfinished.get() == 0).then_some(());
         poll_fn(|cx| waiting.poll(cx, is_done)).await;

@@ -147,9 +147,9 @@ impl Future for Wait<'_> {
         let Self { barrier, ticket } = &mut *self;
         ready!(poll_proceed(cx));
         let told = if ticket.is_some() {
-            ready!(barrier.line.poll(ticket, cx))
+            ready!(barrier.line.poll(ticket, cx, "Barrier::wait"))
         } else {
-            ready!(barrier.line.enter_unless(ticket, (), cx, || barrier.arrive()))
+            ready!(barrier.line.enter_unless(ticket, (), cx, "Barrier::wait", || barrier.arrive()))
         };
         spend();
         let is_leader = |index| index == barrier.parties - 1;

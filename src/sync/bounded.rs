@@ -61,7 +61,9 @@ impl BoundedSemaphore {
     /// Dropping it gives up the place in line. One that has been handed a permit passes it on.
     #[inline]
     pub fn acquire(&self) -> impl Future<Output = BoundedPermit<'_>> + Unpin {
-        Taking::new(self, 1, |place, count| BoundedPermit(Held::new(place, count)))
+        Taking::new(self, 1, "BoundedSemaphore::acquire", |place, count| {
+            BoundedPermit(Held::new(place, count))
+        })
     }
 
     /// A permit, if one is free and nobody waits.

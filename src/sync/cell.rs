@@ -100,8 +100,12 @@ unsafe impl<T: ?Sized> Leads for Rc<RwLock<T>> {
 impl<P: Leads> Exclusive<P> {
     /// Waits for all permits; `wrap` makes a public guard of it.
     #[inline]
-    pub(super) fn wait<T>(place: P, wrap: fn(Self) -> T) -> Taking<P, impl FnMut(P, usize) -> T> {
-        Taking::new(place, ALL, move |place, count| wrap(Self(Held::new(place, count))))
+    pub(super) fn wait<T>(
+        place: P,
+        what: &'static str,
+        wrap: fn(Self) -> T,
+    ) -> Taking<P, impl FnMut(P, usize) -> T> {
+        Taking::new(place, ALL, what, move |place, count| wrap(Self(Held::new(place, count))))
     }
 
     #[inline]
@@ -122,8 +126,12 @@ impl<P: Leads> Exclusive<P> {
 impl<P: Leads> Shared<P> {
     /// Waits for a permit; `wrap` makes a public guard of it.
     #[inline]
-    pub(super) fn wait<T>(place: P, wrap: fn(Self) -> T) -> Taking<P, impl FnMut(P, usize) -> T> {
-        Taking::new(place, 1, move |place, count| wrap(Self(Held::new(place, count))))
+    pub(super) fn wait<T>(
+        place: P,
+        what: &'static str,
+        wrap: fn(Self) -> T,
+    ) -> Taking<P, impl FnMut(P, usize) -> T> {
+        Taking::new(place, 1, what, move |place, count| wrap(Self(Held::new(place, count))))
     }
 
     #[inline]

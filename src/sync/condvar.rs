@@ -115,13 +115,16 @@ impl Turn<'_> {
     fn poll<G>(&mut self, cx: &Context<'_>, guard: &mut Option<G>) -> Poll<()> {
         if guard.is_some() {
             // Whatever the budget says: once this was polled, a notification must find it in line.
-            let entered = self.condvar.line.enter_unless(&mut self.ticket, (), cx, || None::<()>);
+            let entered =
+                self.condvar
+                    .line
+                    .enter_unless(&mut self.ticket, (), cx, "Condvar::wait", || None::<()>);
             debug_assert!(entered.is_pending());
             drop(guard.take());
             return Poll::Pending;
         }
         ready!(poll_proceed(cx));
-        self.notice = Some(ready!(self.condvar.line.poll(&mut self.ticket, cx)));
+        self.notice = Some(ready!(self.condvar.line.poll(&mut self.ticket, cx, "Condvar::wait")));
         spend();
         Poll::Ready(())
     }

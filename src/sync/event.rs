@@ -80,10 +80,10 @@ impl Future for Wait<'_> {
         let Self { event, ticket } = &mut *self;
         ready!(poll_proceed(cx));
         if ticket.is_some() {
-            ready!(event.line.poll(ticket, cx));
+            ready!(event.line.poll(ticket, cx, "Event::wait"));
         } else {
             let at_once = || event.set.get().then_some(());
-            ready!(event.line.enter_unless(ticket, (), cx, at_once));
+            ready!(event.line.enter_unless(ticket, (), cx, "Event::wait", at_once));
         }
         spend();
         Poll::Ready(())

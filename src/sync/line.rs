@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::task::{Context, Poll, ready};
 
+use crate::note::{self, On};
 use crate::task;
 use crate::wait_list::{Left, Ticket, WaitList};
 
@@ -17,6 +18,8 @@ pub(crate) struct Line(RefCell<WaitList<(), ()>>);
 /// A waiter, which joins the line when it is first polled in vain. Dropping it leaves.
 pub(crate) struct Waiting<'a> {
     line: &'a Line,
+    /// What its user called.
+    what: &'static str,
     ticket: Option<Ticket>,
 }
 
@@ -25,8 +28,8 @@ impl Line {
         Self(RefCell::new(WaitList::new()))
     }
 
-    pub(crate) fn wait(&self) -> Waiting<'_> {
-        Waiting { line: self, ticket: None }
+    pub(crate) fn wait(&self, what: &'static str) -> Waiting<'_> {
+        Waiting { line: self, what, ticket: None }
     }
 
     /// Tells the first, and wakes it. False: nobody waits.
@@ -65,6 +68,7 @@ impl Waiting<'_> {
         if let Some(ticket) = &self.ticket
             && !self.line.0.borrow().is_stale(ticket, cx.waker())
         {
+            self.note();
             return Poll::Pending;
         }
         let waker = cx.waker().clone();
@@ -82,7 +86,13 @@ impl Waiting<'_> {
         };
         drop(list);
         task::discard(old);
+        self.note();
         Poll::Pending
+    }
+
+    #[inline]
+    fn note(&self) {
+        note::waits(self.what, On::Thing((&raw const *self.line).addr()));
     }
 
     fn look<R>(&mut self, found: &mut impl FnMut(bool) -> Option<R>) -> Option<R> {

@@ -90,7 +90,7 @@ impl<T: ?Sized> Mutex<T> {
     #[doc(alias = "acquire")]
     #[inline]
     pub fn lock(&self) -> impl Future<Output = MutexGuard<'_, T>> + Unpin {
-        Exclusive::wait(&self.cell, MutexGuard)
+        Exclusive::wait(&self.cell, "Mutex::lock", MutexGuard)
     }
 
     /// Locks if nobody has it and nobody waits for it.
@@ -119,7 +119,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn lock_owned(self: Rc<Self>) -> impl Future<Output = OwnedMutexGuard<T>> + Unpin {
-        Exclusive::wait(self, OwnedMutexGuard)
+        Exclusive::wait(self, "Mutex::lock", OwnedMutexGuard)
     }
 
     /// As [`try_lock`](Self::try_lock), with a guard that borrows nothing.
@@ -141,7 +141,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 
     /// Waits for the lock of a guard that has been given up.
     pub(super) fn again(place: &'a Guarded<T>) -> impl Future<Output = Self> + Unpin {
-        Exclusive::wait(place, MutexGuard)
+        Exclusive::wait(place, "Mutex::lock", MutexGuard)
     }
 }
 

@@ -101,13 +101,13 @@ impl Future for Notified<'_> {
         let Self { notify, rounds, ticket } = &mut *self;
         ready!(poll_proceed(cx));
         if ticket.is_some() {
-            ready!(notify.line.poll(ticket, cx));
+            ready!(notify.line.poll(ticket, cx, "Notify::notified"));
         } else {
             let at_once = || {
                 let called = notify.rounds.get() != *rounds || notify.stored.replace(false);
                 called.then_some(())
             };
-            ready!(notify.line.enter_unless(ticket, (), cx, at_once));
+            ready!(notify.line.enter_unless(ticket, (), cx, "Notify::notified", at_once));
         }
         spend();
         Poll::Ready(())

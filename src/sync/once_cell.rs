@@ -106,7 +106,7 @@ impl<T> OnceCell<T> {
         if let Some(value) = self.get() {
             return Ok(value);
         }
-        let turn = Taking::new(self, 1, Held::new).await;
+        let turn = Taking::new(self, 1, "OnceCell::get_or_init", Held::new).await;
         if let Some(value) = self.get() {
             return Ok(value);
         }

@@ -140,7 +140,10 @@ impl<T> Sender<T> {
     pub async fn closed(&mut self) {
         let seat = &self.shared.sender;
         let _leaves = super::seat::Leaves(seat);
-        poll_fn(|cx| seat.poll(cx, || self.shared.closed.get().then_some(()))).await;
+        poll_fn(|cx| {
+            seat.poll(cx, "oneshot::Sender::closed", || self.shared.closed.get().then_some(()))
+        })
+        .await;
     }
 
     /// Whether the receiver was closed or dropped.
@@ -198,7 +201,7 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.shared.receiver.poll(cx, || match self.shared.take() {
+        self.shared.receiver.poll(cx, "oneshot::Receiver", || match self.shared.take() {
             Ok(value) => Some(Ok(value)),
             Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
             Err(TryRecvError::Empty) => None,

@@ -130,14 +130,16 @@ impl Permits {
 pub(super) struct Taking<P: Lender, F> {
     place: P,
     need: usize,
+    /// What its user called.
+    what: &'static str,
     ticket: Option<Ticket>,
     make: F,
 }
 
 impl<P: Lender, F> Taking<P, F> {
     #[inline]
-    pub(super) fn new(place: P, need: usize, make: F) -> Self {
-        Self { place, need, ticket: None, make }
+    pub(super) fn new(place: P, need: usize, what: &'static str, make: F) -> Self {
+        Self { place, need, what, ticket: None, make }
     }
 }
 
@@ -153,10 +155,10 @@ impl<P: Lender, F: FnMut(P, usize) -> T, T> Future for Taking<P, F> {
         ready!(poll_proceed(cx));
         let (permits, need) = (this.place.permits(), this.need);
         if this.ticket.is_some() {
-            ready!(permits.line.poll(&mut this.ticket, cx));
+            ready!(permits.line.poll(&mut this.ticket, cx, this.what));
         } else {
             let at_once = || permits.try_take(need).then_some(());
-            ready!(permits.line.enter_unless(&mut this.ticket, need, cx, at_once));
+            ready!(permits.line.enter_unless(&mut this.ticket, need, cx, this.what, at_once));
         }
         spend();
         Poll::Ready((this.make)(this.place.clone(), need))

@@ -57,8 +57,8 @@ impl Rights {
     }
 
     /// Waits for a right; fails when they are closed. Dropped, it passes on what it was handed.
-    pub(crate) fn take(&self) -> Take<'_> {
-        Take { rights: self, waiting: self.line.wait() }
+    pub(crate) fn take(&self, what: &'static str) -> Take<'_> {
+        Take { rights: self, waiting: self.line.wait(what) }
     }
 
     /// Adds a right.

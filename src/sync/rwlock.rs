@@ -75,7 +75,7 @@ impl<T: ?Sized> RwLock<T> {
     /// the lock passes it on.
     #[inline]
     pub fn read(&self) -> impl Future<Output = RwLockReadGuard<'_, T>> + Unpin {
-        Shared::wait(&self.cell, RwLockReadGuard)
+        Shared::wait(&self.cell, "RwLock::read", RwLockReadGuard)
     }
 
     /// Waits until nobody reads or writes, and all who came before have had their turn.
@@ -85,7 +85,7 @@ impl<T: ?Sized> RwLock<T> {
     /// As for [`read`](Self::read): readers behind a dropped writer are let in.
     #[inline]
     pub fn write(&self) -> impl Future<Output = RwLockWriteGuard<'_, T>> + Unpin {
-        Exclusive::wait(&self.cell, RwLockWriteGuard)
+        Exclusive::wait(&self.cell, "RwLock::write", RwLockWriteGuard)
     }
 
     /// Reads if nobody writes and nobody waits.
@@ -107,7 +107,7 @@ impl<T: ?Sized> RwLock<T> {
     /// As for [`read`](Self::read).
     #[inline]
     pub fn read_owned(self: Rc<Self>) -> impl Future<Output = OwnedRwLockReadGuard<T>> + Unpin {
-        Shared::wait(self, OwnedRwLockReadGuard)
+        Shared::wait(self, "RwLock::read", OwnedRwLockReadGuard)
     }
 
     /// As [`write`](Self::write), with a guard that borrows nothing.
@@ -117,7 +117,7 @@ impl<T: ?Sized> RwLock<T> {
     /// As for [`read`](Self::read).
     #[inline]
     pub fn write_owned(self: Rc<Self>) -> impl Future<Output = OwnedRwLockWriteGuard<T>> + Unpin {
-        Exclusive::wait(self, OwnedRwLockWriteGuard)
+        Exclusive::wait(self, "RwLock::write", OwnedRwLockWriteGuard)
     }
 
     /// As [`try_read`](Self::try_read), with a guard that borrows nothing.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::task::{Context, Poll, Waker, ready};
 
+use crate::note::{self, On};
 use crate::task;
 
 pub(crate) struct Seat(Cell<Option<Waker>>);
@@ -16,6 +17,7 @@ impl Seat {
     pub(crate) fn poll<R>(
         &self,
         cx: &Context<'_>,
+        what: &'static str,
         mut found: impl FnMut() -> Option<R>,
     ) -> Poll<R> {
         ready!(task::poll_proceed(cx));
@@ -33,7 +35,10 @@ impl Seat {
                 task::spend();
                 Poll::Ready(result)
             }
-            None => Poll::Pending,
+            None => {
+                note::waits(what, On::Thing((&raw const *self).addr()));
+                Poll::Pending
+            }
         }
     }
 

@@ -87,7 +87,9 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn acquire_many(&self, count: usize) -> impl Future<Output = SemaphorePermit<'_>> + Unpin {
-        Taking::new(self, count, |place, count| SemaphorePermit(Held::new(place, count)))
+        Taking::new(self, count, "Semaphore::acquire", |place, count| {
+            SemaphorePermit(Held::new(place, count))
+        })
     }
 
     /// A permit, if one is free and nobody waits.
@@ -143,7 +145,9 @@ impl Semaphore {
         self: Rc<Self>,
         count: usize,
     ) -> impl Future<Output = OwnedSemaphorePermit> + Unpin {
-        Taking::new(self, count, |place, count| OwnedSemaphorePermit(Held::new(place, count)))
+        Taking::new(self, count, "Semaphore::acquire", |place, count| {
+            OwnedSemaphorePermit(Held::new(place, count))
+        })
     }
 
     /// As [`try_acquire`](Self::try_acquire), with a permit that borrows nothing.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
+use crate::note::{self, On};
 use crate::task::{discard, wake};
 use crate::wait_list::{Left, Ticket, WaitList};
 
@@ -46,6 +47,7 @@ impl<N, G> Waiters<N, G> {
         ticket: &mut Option<Ticket>,
         need: N,
         cx: &Context<'_>,
+        what: &'static str,
         mut at_once: impl FnMut() -> Option<T>,
     ) -> Poll<T> {
         debug_assert!(ticket.is_none(), "it has a place already");
@@ -58,11 +60,17 @@ impl<N, G> Waiters<N, G> {
             return Poll::Ready(found);
         }
         *ticket = Some(self.borrow().enter(need, waker));
+        self.note(what);
         Poll::Pending
     }
 
     /// What the waiter was handed; its ticket is gone then. Else it is woken by `cx` from now on.
-    pub(super) fn poll(&self, ticket: &mut Option<Ticket>, cx: &Context<'_>) -> Poll<G> {
+    pub(super) fn poll(
+        &self,
+        ticket: &mut Option<Ticket>,
+        cx: &Context<'_>,
+        what: &'static str,
+    ) -> Poll<G> {
         let place = ticket.as_ref().expect("it has a place");
         let mut list = self.borrow();
         let mut gift = list.take(place);
@@ -80,8 +88,16 @@ impl<N, G> Waiters<N, G> {
                 *ticket = None;
                 Poll::Ready(gift)
             }
-            None => Poll::Pending,
+            None => {
+                self.note(what);
+                Poll::Pending
+            }
         }
+    }
+
+    #[inline]
+    fn note(&self, what: &'static str) {
+        note::waits(what, On::Thing((&raw const *self).addr()));
     }
 
     /// Takes out a waiter that is dropped: what it had been handed, for the caller to pass on.

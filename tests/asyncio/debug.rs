@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::future::pending;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringloop::debug::{Report, State, tree};
 use ringloop::net::{TcpListener, TcpStream};
+use ringloop::queue::Queue;
+use ringloop::sync::{Mutex, oneshot};
 use ringloop::task::{Spawn, yield_now};
 use ringloop::time::sleep;
 use ringloop::{Builder, spawn};
@@ -16,7 +18,7 @@ use crate::support::{build, on_each_backend, this_test};
 
 /// What a runtime in debug mode reported.
 #[derive(Clone, Default)]
-struct Reports(Arc<Mutex<Vec<String>>>);
+struct Reports(Arc<std::sync::Mutex<Vec<String>>>);
 
 impl Reports {
     fn of(builder: &mut Builder) -> Self {
@@ -184,6 +186,35 @@ fn the_tree_says_what_each_task_waits_for_and_who_awaits_whom() {
         assert!(lines[3].contains(" waits for sleep ("), "{text}");
         assert!(json.starts_with(r#"{"tasks":[{"id":0,"state":"running""#), "{json}");
         assert!(json.contains(r#""waits_for":[{"what":"the end","task":2}]"#), "{json}");
+    });
+}
+
+// G-A6: locks, channels and queues are named, and who waits for the same one is seen.
+#[test]
+fn the_tree_names_locks_and_queues_that_tasks_wait_for() {
+    on_each_backend(|builder| {
+        let _reports = Reports::of(builder);
+        build(builder).block_on(async {
+            let mutex = Rc::new(Mutex::new(()));
+            let queue = Rc::new(Queue::<u8>::unbounded());
+            let (sender, receiver) = oneshot::channel::<()>();
+            let held = mutex.lock().await;
+            for _ in 0..2 {
+                let mutex = mutex.clone();
+                drop(spawn(async move { drop(mutex.lock().await) }));
+            }
+            let getting = queue.clone();
+            drop(spawn(async move { drop(getting.get().await) }));
+            drop(spawn(async move { drop(receiver.await) }));
+            settle().await;
+            let tree = tree();
+            let wait = |task: usize| &tree.tasks()[task].waits_for()[0];
+            assert_eq!(wait(1).what(), "Mutex::lock", "{tree}");
+            assert_eq!(wait(1).place(), wait(2).place(), "the same lock");
+            assert_eq!(wait(3).what(), "Queue::get", "{tree}");
+            assert_eq!(wait(4).what(), "oneshot::Receiver", "{tree}");
+            drop((held, sender));
+        });
     });
 }
 

@@ -80,7 +80,7 @@ impl<T: Clone> Receiver<T> {
     pub async fn recv(&mut self) -> Result<T, RecvError> {
         loop {
             let (shared, next) = (&*self.shared, self.next);
-            let mut waiting = shared.news.wait();
+            let mut waiting = shared.news.wait("broadcast::Receiver::recv");
             poll_fn(|cx| waiting.poll(cx, |_| shared.has_news(next).then_some(()))).await;
             // Cloning is user code, so it is not done in line.
             if let Some(result) = shared.get(&mut self.next) {

@@ -42,7 +42,7 @@ impl<T> Receiver<T> {
     /// ```
     pub async fn recv(&mut self) -> Option<T> {
         let _leaves = Leaves(&self.chan.receiver);
-        poll_fn(|cx| self.chan.receiver.poll(cx, || self.look())).await
+        poll_fn(|cx| self.chan.receiver.poll(cx, "mpsc::Receiver::recv", || self.look())).await
     }
 
     /// As [`recv`](Self::recv), for futures that are written by hand: when it is pending, the waker of
@@ -62,7 +62,7 @@ impl<T> Receiver<T> {
     /// });
     /// ```
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.chan.receiver.poll(cx, || self.look())
+        self.chan.receiver.poll(cx, "mpsc::Receiver::recv", || self.look())
     }
 
     /// Waits for at least one value, and moves as many as there are, `limit` at most, to the end of
@@ -91,9 +91,11 @@ impl<T> Receiver<T> {
         }
         let _leaves = Leaves(&self.chan.receiver);
         let count = poll_fn(|cx| {
-            self.chan.receiver.poll(cx, || match self.chan.pop_many(buffer, limit) {
-                0 => self.chan.is_over().then_some(0),
-                count => Some(count),
+            self.chan.receiver.poll(cx, "mpsc::Receiver::recv", || {
+                match self.chan.pop_many(buffer, limit) {
+                    0 => self.chan.is_over().then_some(0),
+                    count => Some(count),
+                }
             })
         })
         .await;

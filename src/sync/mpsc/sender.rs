@@ -45,7 +45,7 @@ impl<T> Sender<T> {
     /// });
     /// ```
     pub async fn send(&self, value: T) -> Result<(), SendError<T>> {
-        match self.chan.slots.take().await {
+        match self.chan.slots.take("mpsc::Sender::send").await {
             Ok(right) => {
                 self.chan.put(right, value);
                 Ok(())
@@ -104,7 +104,7 @@ impl<T> Sender<T> {
     /// });
     /// ```
     pub async fn reserve(&self) -> Result<Permit<'_, T>, SendError<()>> {
-        match self.chan.slots.take().await {
+        match self.chan.slots.take("mpsc::Sender::send").await {
             Ok(right) => Ok(Permit::new(&self.chan, right)),
             Err(()) => Err(SendError(())),
         }
@@ -183,7 +183,7 @@ macro_rules! senders {
             ///
             /// Dropping it does nothing.
             pub async fn closed(&self) {
-                let mut waiting = self.chan.closers.wait();
+                let mut waiting = self.chan.closers.wait("mpsc::Sender::closed");
                 poll_fn(|cx| waiting.poll(cx, |_| self.is_closed().then_some(()))).await;
             }
 

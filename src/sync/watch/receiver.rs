@@ -76,7 +76,7 @@ impl<T> Receiver<T> {
     /// });
     /// ```
     pub async fn changed(&mut self) -> Result<(), RecvError> {
-        let mut waiting = self.shared.changes.wait();
+        let mut waiting = self.shared.changes.wait("watch::Receiver::changed");
         let shared = &*self.shared;
         let seen = &mut self.seen;
         poll_fn(|cx| {

@@ -134,7 +134,7 @@ impl<T> Sender<T> {
     ///
     /// Dropping it does nothing.
     pub async fn closed(&self) {
-        let mut waiting = self.shared.ends.wait();
+        let mut waiting = self.shared.ends.wait("watch::Sender::closed");
         poll_fn(|cx| waiting.poll(cx, |_| self.is_closed().then_some(()))).await;
     }
 
