@@ -10,7 +10,10 @@ use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
     TcpListenerOptions, TcpStream, WriteHalf,
 };
-use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
+use ringloop::task::{
+    CancelOnDrop, CancelToken, Cancelled, ChildHandle, DropGuard, GroupError, JoinSet,
+    RemoteJoinHandle, Spawn, TaskGroup, TaskId, YieldNow,
+};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
     BackendChoice, BackendInfo, Builder, Handle, JoinError, JoinHandle, Lease, Metrics, Runtime,
@@ -68,6 +71,7 @@ travels!(
     RemoteJoinHandle<u8>,
     RemoteJoinHandle<Vec<u8>>,
     RemoteJoinHandle<Cell<u8>>,
+    GroupError<std::io::Error>,
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
@@ -77,6 +81,10 @@ lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Send: File, Readiness, ReuniteError);
 lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: CancelToken, Cancelled, DropGuard, CancelOnDrop<()>, JoinSet<()>);
+lacks!(Sync: CancelToken, Cancelled, DropGuard, CancelOnDrop<()>, JoinSet<()>);
+lacks!(Send: TaskGroup<'static, ()>, ChildHandle<'static, ()>);
+lacks!(Sync: TaskGroup<'static, ()>, ChildHandle<'static, ()>);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload need not be Sync; its error is, so that every error type can hold it.
@@ -87,6 +95,7 @@ const _: fn() = || {
 
 // Polled by reference, without a pin: `(&mut handle).await`.
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
+unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

@@ -51,7 +51,7 @@ fn a_forgotten_block_leaks_and_breaks_nothing() {
     });
 }
 
-// Seen to fail when each poll of the block polled all children.
+// Seen to fail when the wake of one queued all.
 #[test]
 fn a_wake_of_one_child_polls_that_child_alone() {
     run_on_each(|| async {
