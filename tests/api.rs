@@ -21,7 +21,10 @@ use ringloop::sync::{
     OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard,
     Semaphore, SemaphorePermit, broadcast, mpsc, oneshot, watch,
 };
-use ringloop::task::{AccessError, LocalKey, RemoteJoinHandle, Spawn, TaskId, TaskInfo, YieldNow};
+use ringloop::task::{
+    AccessError, CancelOnDrop, CancelToken, Cancelled, ChildHandle, DropGuard, GroupError, JoinSet,
+    LocalKey, RemoteJoinHandle, Spawn, TaskGroup, TaskId, TaskInfo, YieldNow,
+};
 use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
 use ringloop::{
     BackendChoice, BackendInfo, Builder, Handle, JoinError, JoinHandle, Lease, Metrics, Runtime,
@@ -91,6 +94,7 @@ travels!(
     broadcast::TryRecvError,
     BlockingTask<Cell<u8>>,
     BlockingPool,
+    GroupError<std::io::Error>,
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
@@ -115,6 +119,10 @@ lacks!(Send: OwnedMutexGuard<u8>, OwnedRwLockReadGuard<u8>, OwnedRwLockWriteGuar
 lacks!(Sync: OwnedMutexGuard<u8>, OwnedRwLockReadGuard<u8>, OwnedRwLockWriteGuard<u8>);
 lacks!(Send: SemaphorePermit<'static>, OwnedSemaphorePermit, BoundedPermit<'static>);
 travels!(BarrierWaitResult, BrokenBarrier, OverRelease);
+lacks!(Send: CancelToken, Cancelled, DropGuard, CancelOnDrop<()>, JoinSet<()>);
+lacks!(Sync: CancelToken, Cancelled, DropGuard, CancelOnDrop<()>, JoinSet<()>);
+lacks!(Send: TaskGroup<'static, ()>, ChildHandle<'static, ()>);
+lacks!(Sync: TaskGroup<'static, ()>, ChildHandle<'static, ()>);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload need not be Sync; its error is, so that every error type can hold it.
@@ -133,6 +141,8 @@ unpin!(
     Interval,
     YieldNow
 );
+unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
+unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

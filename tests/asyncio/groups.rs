@@ -163,7 +163,7 @@ fn a_child_that_is_merely_cancelled_fails_nobody() {
     });
 }
 
-// T-07, check 34, for children. Seen to fail when a cancel took its way over the group.
+// T-07, check 34, for children. Seen to fail when a child that was cancelled was polled once more.
 #[test]
 fn a_child_that_is_cancelled_before_its_first_poll_never_runs() {
     run_on_each(|| async {

@@ -5,6 +5,7 @@ use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use ringloop::spawn;
 use ringloop::task::{ChildHandle, TaskGroup, yield_now};
 
 use super::Never;
@@ -50,7 +51,7 @@ fn a_forgotten_block_leaks_and_breaks_nothing() {
     });
 }
 
-// Seen to fail when each poll of the block polled all children.
+// Seen to fail when the wake of one queued all.
 #[test]
 fn a_wake_of_one_child_polls_that_child_alone() {
     run_on_each(|| async {
@@ -150,5 +151,34 @@ fn a_group_error_of_io_is_an_io_error() {
         }
         let error = fails(&[]).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::Other, "the body's".into()));
+    });
+}
+
+// Seen to fail when only a child's own wake reached the block.
+#[test]
+fn a_block_hears_of_children_and_of_a_cancel_from_outside() {
+    run_on_each(|| async {
+        let outside = Rc::new(RefCell::new(None));
+        let (kept, ran) = (outside.clone(), Rc::new(Cell::new(0)));
+        let block = spawn(async move {
+            let block = TaskGroup::scope(async |group| {
+                kept.replace(Some(group));
+                pending::<Never>().await
+            });
+            block.await
+        });
+        yield_now().await;
+        for expected in 1..=3 {
+            let seen = ran.clone();
+            let group: TaskGroup<'static, &str> = outside.borrow().clone().unwrap();
+            let child = group.spawn_scoped(async move {
+                seen.set(seen.get() + 1);
+                Ok(())
+            });
+            child.await.unwrap();
+            assert_eq!(ran.get(), expected);
+        }
+        outside.take().unwrap().cancel();
+        assert_eq!(block.await.unwrap(), Ok(None));
     });
 }
