@@ -25,7 +25,7 @@ async fn reload_on_hangup() -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     for number in 1.. {
         hangup.recv().await?;
-        println!("{}: reading the configuration for time number {number}", hangup.kind());
+        println!("{}: reading the configuration, time number {number}", hangup.kind());
     }
     Ok(())
 }

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::runtime::Builder;
 
-    // L-48. Seen to fail when both had the same threads.
+    // L-48. Seen to hang when both had the same threads.
     #[test]
     fn look_ups_that_are_stuck_hold_up_no_call_and_dropped_ones_are_taken_back() {
         let mut builder = Builder::new();

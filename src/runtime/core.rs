@@ -13,6 +13,7 @@ use super::context::is_current;
 use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
 use super::lanes::Lanes;
 use super::metrics::Counters;
+use super::shutdown::Closing;
 use super::sink::{Sink, Wakes};
 use super::timers::Timers;
 use super::watch::Watcher;
@@ -41,6 +42,8 @@ pub(crate) struct Core {
     unsent: Cell<usize>,
     /// Set by `Handle::stop`, cleared by `run_forever`.
     stopped: Cell<bool>,
+    /// Who is told when the end comes.
+    pub(super) closings: RefCell<Vec<Rc<dyn Closing>>>,
     /// Set near the end: what has not been submitted by then never is.
     closing: Cell<bool>,
     /// Set by each turn: whether it belongs to the runtime's life and not to its end.
@@ -106,6 +109,7 @@ impl Core {
             starved: RefCell::default(),
             unsent: Cell::new(0),
             stopped: Cell::new(false),
+            closings: RefCell::default(),
             closing: Cell::new(false),
             may_be_quiet: Cell::new(false),
             counters: Counters::new(),

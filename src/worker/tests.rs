@@ -134,7 +134,6 @@ fn dropping_the_pool_drops_what_waits_and_does_not_wait_for_what_runs() {
     }
 }
 
-// Seen to fail when the queue counted the jobs for which a thread was on its way.
 #[test]
 fn a_full_queue_refuses_and_a_free_thread_does_not() {
     for _ in 0..100 {

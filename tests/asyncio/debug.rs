@@ -204,8 +204,8 @@ fn the_tree_names_locks_and_queues_that_tasks_wait_for() {
                 drop(spawn(async move { drop(mutex.lock().await) }));
             }
             let getting = queue.clone();
-            drop(spawn(async move { drop(getting.get().await) }));
-            drop(spawn(async move { drop(receiver.await) }));
+            drop(spawn(async move { getting.get().await }));
+            drop(spawn(receiver));
             settle().await;
             let tree = tree();
             let wait = |task: usize| &tree.tasks()[task].waits_for()[0];

@@ -175,7 +175,7 @@ fn a_handle_polled_by_reference_and_dropped_loses_no_result() {
     });
 }
 
-// L-54. Seen to fail when the bound counted running jobs.
+// L-54.
 #[test]
 fn a_full_queue_refuses_the_next_call_in_a_sentence_and_loses_none_of_the_others() {
     on_each_backend(|builder| {
@@ -201,7 +201,7 @@ fn a_full_queue_refuses_the_next_call_in_a_sentence_and_loses_none_of_the_others
     });
 }
 
-// L-48, L-53. Seen to fail when look-ups had the threads of the calls.
+// L-48, L-53. Seen to hang when look-ups had the threads of the calls.
 #[test]
 fn calls_that_block_hold_up_no_look_up_and_no_file() {
     on_each_backend(|builder| {
@@ -359,7 +359,8 @@ fn an_executor_that_refuses_or_has_ended_says_so_in_its_words() {
     });
 }
 
-// L-08, L-53, check 148: a pool of one's own, as the runtime's.
+// L-08, L-53, check 148: a pool of one's own, as the runtime's. Seen to fail when the bound counted what a
+// free thread was about to take.
 #[test]
 fn a_pool_of_ones_own_is_bounded_and_its_end_waits_within_the_limit() {
     let pool = BlockingPool::new("own", 1).max_queued(0);

@@ -206,13 +206,13 @@ extern "C" fn theirs(_signal: libc::c_int) {
     THEIRS.fetch_add(1, SeqCst);
 }
 
-fn install_theirs() {
+fn install_theirs(kind: SignalKind) {
     let handler = theirs as extern "C" fn(libc::c_int);
     // SAFETY: the handler only adds to an atomic.
-    unsafe { libc::signal(ONE.as_raw_value(), handler as libc::sighandler_t) };
+    unsafe { libc::signal(kind.as_raw_value(), handler as libc::sighandler_t) };
 }
 
-// L-52, check 147. Seen to fail when nothing was put back.
+// L-52, check 147. Seen to fail when nothing was put back, and when something always was.
 #[test]
 fn the_handler_before_comes_back_with_the_last_subscriber_and_a_later_one_stays() {
     alone(
@@ -226,7 +226,7 @@ fn the_handler_before_comes_back_with_the_last_subscriber_and_a_later_one_stays(
                 drop(second);
                 assert!(!is_caught(TWO), "the default is back");
 
-                install_theirs();
+                install_theirs(ONE);
                 let before = THEIRS.load(SeqCst);
                 let mut ours = signal(ONE).unwrap();
                 raise(ONE);
@@ -236,16 +236,24 @@ fn the_handler_before_comes_back_with_the_last_subscriber_and_a_later_one_stays(
                 raise(ONE);
                 assert_eq!(THEIRS.load(SeqCst), before + 1, "and given back");
 
-                // Another library comes in between: its handler is its own, and the next subscriber takes over.
-                let first = signal(ONE).unwrap();
-                install_theirs();
-                let mut second = signal(ONE).unwrap();
-                raise(ONE);
+                // Another library comes in between. The next subscriber takes over from it.
+                let first = signal(TWO).unwrap();
+                install_theirs(TWO);
+                let mut second = signal(TWO).unwrap();
+                raise(TWO);
                 second.recv().await.unwrap();
-                install_theirs();
                 drop((first, second));
-                raise(ONE);
-                assert_eq!(THEIRS.load(SeqCst), before + 2);
+                raise(TWO);
+                assert_eq!(THEIRS.load(SeqCst), before + 2, "and gives back to it");
+                // Or it stays.
+                by_default(TWO);
+                let ours = signal(TWO).unwrap();
+                install_theirs(TWO);
+                drop(ours);
+                assert!(is_caught(TWO), "the default was put in its place");
+                raise(TWO);
+                assert_eq!(THEIRS.load(SeqCst), before + 3);
+                by_default(TWO);
             });
         },
     );
@@ -291,7 +299,7 @@ fn a_real_time_signal_is_a_signal() {
     });
 }
 
-// L-51. Seen to fail when the mark of what was heard was set before the wait.
+// L-51. Seen to hang when the news was taken for whoever was woken, and not by it.
 #[test]
 fn a_dropped_wait_loses_no_signal() {
     alone("signals::a_dropped_wait_loses_no_signal", || {
@@ -304,6 +312,9 @@ fn a_dropped_wait_loses_no_signal() {
                     yield_now().await;
                 }
                 raise(ONE);
+                for _ in 0..turns {
+                    yield_now().await;
+                }
                 drop(recv);
                 signal.recv().await.unwrap();
             }
