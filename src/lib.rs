@@ -46,6 +46,7 @@ mod blocking;
 mod buf;
 mod driver;
 pub mod fs;
+pub mod future;
 pub mod net;
 mod op;
 mod runtime;
