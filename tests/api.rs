@@ -6,15 +6,16 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use ringloop::fs::File;
+use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
     TcpListenerOptions, TcpStream, WriteHalf,
 };
 use ringloop::task::{AccessError, LocalKey, RemoteJoinHandle, Spawn, TaskId, TaskInfo, YieldNow};
-use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
+use ringloop::time::{Elapsed, Interval, MissedTickBehavior, RescheduleError, Sleep, Timeout};
 use ringloop::{
-    BackendChoice, BackendInfo, Builder, Handle, JoinError, JoinHandle, Lease, Metrics, Runtime,
-    UnknownBackend,
+    BackendChoice, BackendInfo, Builder, CallHandle, Handle, JoinError, JoinHandle, Lease, Metrics,
+    RemoteCallHandle, Runtime, TimerHandle, UnknownBackend,
 };
 
 /// Every type of the list is `Send + Sync + 'static`.
@@ -63,6 +64,9 @@ travels!(
     Spawn,
     LocalKey<Rc<u8>>,
     AccessError,
+    RemoteCallHandle,
+    RescheduleError,
+    PromiseError,
     TcpConnector,
     TcpListenerOptions,
     YieldNow,
@@ -80,6 +84,8 @@ lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Send: File, Readiness, ReuniteError);
 lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: CallHandle, TimerHandle, Promise<u8>, PromiseFuture<u8>);
+lacks!(Sync: CallHandle, TimerHandle, Promise<u8>, PromiseFuture<u8>, Timeout);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload need not be Sync; its error is, so that every error type can hold it.
@@ -89,6 +95,7 @@ const _: fn() = || {
 };
 
 // Polled by reference, without a pin: `(&mut handle).await`.
+unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 

@@ -202,7 +202,9 @@ impl<T> fmt::Debug for Promise<T> {
         f.debug_struct("Promise")
             .field("is_done", &self.is_done())
             .field("is_cancelled", &self.is_cancelled())
-            .finish_non_exhaustive()
+            .field("waiting", &self.shared.waiting.borrow().len())
+            .field("callbacks", &self.shared.callbacks.borrow().len())
+            .finish()
     }
 }
 
