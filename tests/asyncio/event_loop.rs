@@ -223,6 +223,7 @@ fn callbacks_outside_a_runtime_are_refused_with_a_sentence() {
 }
 
 // L-06, check 26: the end drops what waits and refuses what comes.
+// Seen to fail when a timer's callback was left to its handle.
 #[test]
 fn the_end_of_a_runtime_drops_callbacks_unrun_and_refuses_new_ones() {
     on_each_backend(|builder| {
@@ -247,11 +248,11 @@ fn the_end_of_a_runtime_drops_callbacks_unrun_and_refuses_new_ones() {
             let (soon, later) = (log.clone(), log.clone());
             let soon = OnDrop(soon.noting("soon").into_fn_mut());
             let later = OnDrop(later.noting("later").into_fn_mut());
-            (call_soon(never(soon)), call_later(Duration::ZERO, never(later)))
+            (call_soon(never(soon)), call_later(Duration::from_secs(60), never(later)))
         });
         drop(runtime);
         assert_eq!(log.take(), "task callback timer soon later");
-        assert!(soon.is_cancelled());
+        assert!(soon.is_cancelled() && later.is_cancelled());
         soon.cancel();
         later.cancel();
     });
