@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
+use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
     TcpListenerOptions, TcpStream, WriteHalf,
@@ -25,10 +26,10 @@ use ringloop::task::{
     AccessError, CancelOnDrop, CancelToken, Cancelled, ChildHandle, DropGuard, GroupError, JoinSet,
     LocalKey, RemoteJoinHandle, Spawn, TaskGroup, TaskId, TaskInfo, YieldNow,
 };
-use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
+use ringloop::time::{Elapsed, Interval, MissedTickBehavior, RescheduleError, Sleep, Timeout};
 use ringloop::{
-    BackendChoice, BackendInfo, Builder, Handle, JoinError, JoinHandle, Lease, Metrics, Runtime,
-    UnknownBackend,
+    BackendChoice, BackendInfo, Builder, CallHandle, Handle, JoinError, JoinHandle, Lease, Metrics,
+    RemoteCallHandle, Runtime, TimerHandle, UnknownBackend,
 };
 
 /// Every type of the list is `Send + Sync + 'static`.
@@ -77,6 +78,9 @@ travels!(
     Spawn,
     LocalKey<Rc<u8>>,
     AccessError,
+    RemoteCallHandle,
+    RescheduleError,
+    PromiseError,
     TcpConnector,
     TcpListenerOptions,
     YieldNow,
@@ -123,6 +127,8 @@ lacks!(Send: CancelToken, Cancelled, DropGuard, CancelOnDrop<()>, JoinSet<()>);
 lacks!(Sync: CancelToken, Cancelled, DropGuard, CancelOnDrop<()>, JoinSet<()>);
 lacks!(Send: TaskGroup<'static, ()>, ChildHandle<'static, ()>);
 lacks!(Sync: TaskGroup<'static, ()>, ChildHandle<'static, ()>);
+lacks!(Send: CallHandle, TimerHandle, Promise<u8>, PromiseFuture<u8>);
+lacks!(Sync: CallHandle, TimerHandle, Promise<u8>, PromiseFuture<u8>, Timeout);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload need not be Sync; its error is, so that every error type can hold it.
@@ -141,6 +147,7 @@ unpin!(
     Interval,
     YieldNow
 );
+unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);

@@ -8,6 +8,7 @@
 //! | the first success, each with a head start | `staggered_race` | [`race_staggered`] |
 //! | results as they come | `as_completed` | [`as_completed`] |
 //! | some of a number of tasks, cancelling none | `wait` | [`wait`] |
+//! | a result that is set by hand, for many who wait | `Future` | [`Promise`] |
 //!
 //! They are functions, not macros: they take tuples of unlike futures, arrays, or vectors, and what they
 //! return is a future like any other. Their futures are polled within the caller's task; a vector's or an
@@ -17,6 +18,7 @@
 
 mod as_completed;
 mod gather;
+mod promise;
 mod race;
 mod staggered;
 mod tuples;
@@ -24,6 +26,7 @@ mod wait;
 
 pub use as_completed::{AsCompleted, as_completed};
 pub use gather::{Gather, TryGather, gather, try_gather};
+pub use promise::{Promise, PromiseError, PromiseFuture};
 pub use race::{Race, race};
 pub use staggered::race_staggered;
 pub use wait::{Until, wait};

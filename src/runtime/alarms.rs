@@ -24,6 +24,17 @@ pub(super) enum Other {
     Call(Rc<dyn Call>),
 }
 
+impl Alarm {
+    /// Nothing comes of it any more: a callback is dropped although its handle may live.
+    pub(super) fn give_up(self) {
+        if let Self::Other(other) = self
+            && let Other::Call(call) = *other
+        {
+            call.cancel();
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Alarm>() == size_of::<Waker>());
 
 impl Core {

@@ -376,7 +376,7 @@ impl Core {
         // User code: wakers, owners of sent bytes. Nothing is borrowed, and each by itself: two
         // panics at once would abort.
         for alarm in timers.into_values() {
-            quietly(|| drop(alarm));
+            quietly(|| alarm.give_up());
         }
         self.drop_discarded();
         leaked

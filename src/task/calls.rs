@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::local::here;
 use super::locals::{Snapshot, Within, snapshot};
+use super::tasks::Tasks;
 use super::unhandled::run_callback;
 
 /// A callback that runs at most once.
@@ -91,12 +92,43 @@ pub(crate) fn new_call(
 /// ```
 #[track_caller]
 pub fn call_soon(callback: impl FnOnce() + 'static) -> CallHandle {
+    let deferred = defer(callback, Location::caller());
+    let handle = deferred.handle();
+    deferred.schedule();
+    handle
+}
+
+/// A callback of the current runtime that is yet to be scheduled.
+#[track_caller]
+pub(crate) fn defer(
+    callback: impl FnOnce() + 'static,
+    scheduled_at: &'static Location<'static>,
+) -> Deferred {
     let Some(tasks) = here() else {
         panic!("no ringloop runtime runs on this thread: schedule callbacks within ringloop::run");
     };
-    let call = new_call(callback, Location::caller());
-    tasks.call(call.clone());
-    CallHandle { call }
+    Deferred { tasks, call: new_call(callback, scheduled_at) }
+}
+
+/// A callback, and where it will run.
+pub(crate) struct Deferred {
+    tasks: Rc<Tasks>,
+    call: Rc<dyn Call>,
+}
+
+impl Deferred {
+    /// Queues it, behind whatever is ready.
+    pub(crate) fn schedule(self) {
+        self.tasks.call(self.call);
+    }
+
+    pub(crate) fn handle(&self) -> CallHandle {
+        CallHandle { call: self.call.clone() }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.call.is_cancelled()
+    }
 }
 
 /// A callback that [`call_soon`] scheduled. Dropping the handle changes nothing.

@@ -37,7 +37,7 @@ mod watch;
 mod yield_now;
 
 pub(crate) use budget::{has_budget, poll_proceed, spend, spend_many};
-pub(crate) use calls::{Call, new_call};
+pub(crate) use calls::{Call, Deferred, defer, new_call};
 pub(crate) use cell::quietly;
 pub(crate) use home::HomeRef;
 pub(crate) use local::Entered;

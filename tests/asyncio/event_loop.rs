@@ -1,19 +1,22 @@
 //! Callbacks, timers of the loop, stopping, unhandled errors (L-*; checks 1 to 22, 26).
 
+mod timers;
+mod unhandled;
+
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use ringloop::task::{Spawn, current, spawn_reporting, yield_now};
-use ringloop::time::{now, sleep, sleep_until};
+use ringloop::task::yield_now;
+use ringloop::time::sleep;
 use ringloop::{Builder, Handle, Runtime, call_at, call_later, call_soon, metrics, spawn};
 
-use crate::support::{OnDrop, alone, build, on_each_backend, run_on_each, sentence, this_test};
+use crate::support::{OnDrop, build, on_each_backend, run_on_each, sentence};
 
 /// What happened, in its order.
 #[derive(Clone, Default)]
@@ -223,6 +226,7 @@ fn callbacks_outside_a_runtime_are_refused_with_a_sentence() {
 }
 
 // L-06, check 26: the end drops what waits and refuses what comes.
+// Seen to fail when a timer's callback was left to its handle.
 #[test]
 fn the_end_of_a_runtime_drops_callbacks_unrun_and_refuses_new_ones() {
     on_each_backend(|builder| {
@@ -247,143 +251,13 @@ fn the_end_of_a_runtime_drops_callbacks_unrun_and_refuses_new_ones() {
             let (soon, later) = (log.clone(), log.clone());
             let soon = OnDrop(soon.noting("soon").into_fn_mut());
             let later = OnDrop(later.noting("later").into_fn_mut());
-            (call_soon(never(soon)), call_later(Duration::ZERO, never(later)))
+            (call_soon(never(soon)), call_later(Duration::from_secs(60), never(later)))
         });
         drop(runtime);
         assert_eq!(log.take(), "task callback timer soon later");
-        assert!(soon.is_cancelled());
+        assert!(soon.is_cancelled() && later.is_cancelled());
         soon.cancel();
         later.cancel();
-    });
-}
-
-// ---- timers ----
-
-// L-11, L-14, checks 7 and 8.
-#[test]
-fn a_callback_without_delay_runs_in_the_next_turn_and_its_moment_can_be_read() {
-    run_on_each(|| async {
-        let log = Log::default();
-        let start = now();
-        let at_once = call_later(Duration::ZERO, log.noting("at once"));
-        let past = call_at(start - Duration::from_secs(1), log.noting("past"));
-        assert!(at_once.when() >= start && at_once.when() <= now());
-        assert_eq!(past.when(), start - Duration::from_secs(1));
-        assert_eq!(log.take(), "");
-        yield_now().await;
-        yield_now().await;
-        assert_eq!(log.take(), "past at once");
-        assert_eq!(past.when(), start - Duration::from_secs(1));
-        assert!(!past.is_cancelled());
-
-        let delay = Duration::from_millis(1);
-        let before = now();
-        let later = call_later(delay, || ());
-        assert!(later.when() >= before + delay && later.when() <= now() + delay);
-        let at = call_at(later.when(), || ());
-        assert_eq!(at.when(), later.when());
-    });
-}
-
-// L-11, check 9.
-#[test]
-fn a_timer_never_fires_early_and_the_loop_sleeps_until_then() {
-    run_on_each(|| async {
-        let (tell, told) = mpsc::channel();
-        for micros in (0..3000).step_by(100) {
-            let tell = tell.clone();
-            let delay = Duration::from_micros(micros);
-            let due = now() + delay;
-            call_later(delay, move || tell.send((due, now())).unwrap());
-        }
-        let turns = metrics().turns;
-        sleep(Duration::from_millis(4)).await;
-        assert!(metrics().turns - turns < 400, "it spins");
-        drop(tell);
-        let fired: Vec<_> = told.into_iter().collect();
-        assert_eq!(fired.len(), 30);
-        assert!(fired.iter().all(|(due, now)| now >= due));
-    });
-}
-
-// L-11, G-06: equal deadlines, among callbacks and with sleeps.
-// Seen to fail when what sleeps was woken after all callbacks.
-#[test]
-fn equal_deadlines_keep_the_order_of_the_calls_also_among_sleeps() {
-    run_on_each(|| async {
-        let log = Log::default();
-        let mut ahead = Duration::from_millis(1);
-        loop {
-            let at = now() + ahead;
-            for n in 0..10 {
-                if n % 2 == 0 {
-                    call_at(at, log.noting(n));
-                } else {
-                    let done = log.noting(n);
-                    drop(spawn(async move {
-                        sleep_until(at).await;
-                        done();
-                    }));
-                    yield_now().await;
-                }
-            }
-            // Earlier ones come first, whenever they were set.
-            call_at(at - Duration::from_micros(1), log.noting("first"));
-            let in_time = now() < at - Duration::from_micros(1);
-            sleep_until(at + Duration::from_micros(1)).await;
-            yield_now().await;
-            let order = log.take();
-            if in_time {
-                return assert_eq!(order, "first 0 1 2 3 4 5 6 7 8 9");
-            }
-            // It was too slow to set them all.
-            ahead *= 2;
-        }
-    });
-}
-
-// L-11, check 10.
-#[test]
-fn a_huge_delay_neither_overflows_nor_fires() {
-    run_on_each(|| async {
-        for delay in
-            [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_secs(1 << 40)]
-        {
-            let timer = call_later(delay, || unreachable!());
-            assert!(timer.when() > now() + Duration::from_secs(99 * 365 * 24 * 3600));
-            sleep(Duration::from_micros(1)).await;
-            timer.cancel();
-        }
-        assert_eq!(metrics().timers, 0);
-    });
-}
-
-// L-14, check 11.
-// Seen to fail when a cancel left the timer to its deadline.
-#[test]
-fn cancelled_timers_are_gone_at_once_and_the_others_fire() {
-    run_on_each(|| async {
-        let log = Log::default();
-        let dropped = Rc::new(Cell::new(0));
-        let timers: Vec<_> = (0..500)
-            .map(|n| {
-                let (note, dropped) = (log.noting(n), dropped.clone());
-                let owned = OnDrop(move || dropped.set(dropped.get() + 1));
-                call_later(Duration::from_millis(1 + n % 3), move || drop((owned, note())))
-            })
-            .collect();
-        assert_eq!(metrics().timers, 500);
-        for timer in timers.iter().filter(|timer| timer.when() > timers[0].when()).take(300) {
-            timer.cancel();
-            timer.cancel();
-            assert!(timer.is_cancelled());
-        }
-        assert_eq!((metrics().timers, dropped.get()), (200, 300));
-        sleep(Duration::from_millis(10)).await;
-        assert_eq!((metrics().timers, dropped.get()), (0, 500));
-        assert_eq!(log.take().split(' ').count(), 200);
-        timers.iter().for_each(ringloop::TimerHandle::cancel);
-        assert_eq!(timers.iter().filter(|timer| timer.is_cancelled()).count(), 300);
     });
 }
 
@@ -477,259 +351,6 @@ fn a_stop_does_not_end_block_on() {
         });
         runtime.run_forever();
     });
-}
-
-// ---- what nobody awaits ----
-
-/// A runtime whose unhandled failures come out of the channel, as text.
-fn telling(builder: &mut Builder) -> (Runtime, mpsc::Receiver<String>) {
-    let (tell, told) = mpsc::channel();
-    let runtime = build(builder.on_unhandled(move |what| {
-        let of = what.panic.map_or("error", |_| "panic");
-        tell.send(format!("{of} | {what}")).unwrap();
-    }));
-    (runtime, told)
-}
-
-fn all(told: &mpsc::Receiver<String>) -> Vec<String> {
-    told.try_iter().collect()
-}
-
-/// Panics, quietly.
-fn boom(text: &'static str) {
-    std::panic::resume_unwind(Box::new(text));
-}
-
-// F-08, T-03, L-56, check 31.
-// Seen to fail when a panic that was awaited was reported too.
-#[test]
-fn a_panic_that_nobody_asks_for_is_reported_once_and_no_other() {
-    on_each_backend(|builder| {
-        let (mut runtime, told) = telling(builder);
-        let line = line!() + 2;
-        runtime.block_on(async {
-            let panics = || Spawn::new().name("cook").spawn(async { boom("burnt") });
-            // The handle goes first.
-            let id = panics().id();
-            yield_now().await;
-            let text =
-                format!("panic | a task panicked: burnt; task {id} `cook` ({}:{line})", file!());
-            assert_eq!(all(&told), [text]);
-            // The task ends first.
-            let task = panics();
-            yield_now().await;
-            assert_eq!(all(&told), [""; 0]);
-            drop(task);
-            assert_eq!(all(&told).len(), 1);
-            // Awaited, by value and by reference; polled and dropped.
-            panics().await.unwrap_err();
-            let mut task = panics();
-            (&mut task).await.unwrap_err();
-            drop(task);
-            // Cancelled, before and after its first poll.
-            let (unpolled, polled) = (spawn(async { boom("never") }), spawn(pending::<()>()));
-            unpolled.cancel();
-            yield_now().await;
-            polled.cancel();
-            drop(polled);
-            yield_now().await;
-            yield_now().await;
-            assert_eq!(all(&told), [""; 0]);
-            // Cancelled, and panics in a drop.
-            let guard = OnDrop(|| boom("in a drop"));
-            let task = spawn(async {
-                let _guard = guard;
-                pending::<()>().await;
-            });
-            yield_now().await;
-            task.cancel();
-            drop(task);
-            yield_now().await;
-            assert_eq!(all(&told).len(), 1);
-        });
-    });
-}
-
-// F-08, R-01.
-#[test]
-fn a_panic_at_the_end_of_the_runtime_and_one_after_it_are_reported_to_its_own_hook() {
-    on_each_backend(|builder| {
-        let (mut runtime, told) = telling(builder);
-        let mut kept = None;
-        runtime.block_on(async {
-            let guard = OnDrop(|| boom("in a drop"));
-            drop(spawn(async {
-                let _guard = guard;
-                pending::<()>().await;
-            }));
-            kept = Some(spawn(async { boom("early") }));
-            yield_now().await;
-        });
-        drop(runtime);
-        assert!(all(&told).concat().starts_with("panic | a task panicked: in a drop; task 1 ("));
-        // Another runtime runs, and it is none of its affairs.
-        let (mut other, others) = telling(builder);
-        other.block_on(async { drop(kept) });
-        assert!(all(&told).concat().starts_with("panic | a task panicked: early; task 2 ("));
-        assert_eq!(all(&others), [""; 0]);
-    });
-}
-
-// F-08: a handle that is dropped by an unwinding panic.
-#[test]
-fn a_report_in_the_middle_of_another_panic_does_not_abort() {
-    on_each_backend(|builder| {
-        let told = Arc::new(AtomicUsize::new(0));
-        let seen = told.clone();
-        builder.on_unhandled(move |_| {
-            seen.fetch_add(1, SeqCst);
-            boom("the hook, too");
-        });
-        let mut runtime = build(builder);
-        runtime.block_on(async {
-            let inner = spawn(async { boom("inner") });
-            let outer = spawn(async move {
-                let _inner = inner;
-                yield_now().await;
-                boom("outer");
-            });
-            outer.await.unwrap_err();
-        });
-        assert_eq!(told.load(SeqCst), 1);
-    });
-}
-
-// F-08: a task that another thread spawned and does not want any more.
-#[test]
-fn the_panic_of_a_task_from_another_thread_is_reported_if_its_handle_is_gone() {
-    on_each_backend(|builder| {
-        let (mut runtime, told) = telling(builder);
-        let handle = runtime.handle();
-        drop(handle.spawn(|| async { boom("afar") }));
-        let wanted = handle.spawn(|| async { boom("wanted") });
-        runtime.block_on(async {
-            wanted.await.unwrap_err();
-            yield_now().await;
-        });
-        let told = all(&told);
-        assert_eq!(told.len(), 1);
-        assert!(told[0].starts_with("panic | a task panicked: afar; task 1 ("), "{}", told[0]);
-    });
-}
-
-// L-56, L-57: the error of a task, where its type is known.
-#[test]
-fn the_error_of_a_reporting_task_is_reported_and_a_good_end_is_not() {
-    on_each_backend(|builder| {
-        let (mut runtime, told) = telling(builder);
-        runtime.block_on(async {
-            spawn_reporting(async { Ok::<_, String>(7) }).await.unwrap();
-            spawn_reporting(pending::<Result<(), String>>()).cancel();
-            assert_eq!(all(&told), [""; 0]);
-            let line = line!() + 1;
-            let task = Spawn::new().name("mail").spawn_reporting(async { Err::<(), _>("no host") });
-            let id = task.id();
-            task.await.unwrap();
-            let text =
-                format!("error | a task failed: no host; task {id} `mail` ({}:{line})", file!());
-            assert_eq!(all(&told), [text]);
-            drop(spawn_reporting(async { "x".parse::<u8>().inspect_err(|_| boom("instead")) }));
-            yield_now().await;
-            assert!(all(&told).concat().starts_with("panic | a task panicked: instead; "));
-        });
-    });
-}
-
-// L-56, checks 18 and 20.
-// Seen to fail when the panics of letters were only kept.
-#[test]
-fn a_callback_that_panics_is_reported_with_its_place_and_the_loop_goes_on() {
-    on_each_backend(|builder| {
-        let (mut runtime, told) = telling(builder);
-        let handle = runtime.handle();
-        runtime.block_on(async {
-            let place = |line| format!("scheduled at {}:{line}", file!());
-            let line = line!();
-            call_soon(|| boom("soon"));
-            call_later(Duration::ZERO, || boom("later"));
-            call_at(now(), || boom("at"));
-            handle.call_soon(|| boom("posted")).unwrap();
-            let log = Log::default();
-            call_soon(log.noting("next"));
-            sleep(Duration::from_millis(1)).await;
-            assert_eq!(log.take(), "next");
-            let mut told = all(&told);
-            told.sort();
-            let expected = [("at", 3), ("later", 2), ("posted", 4), ("soon", 1)];
-            let expected = expected.map(|(text, nth)| {
-                format!("panic | a callback panicked: {text}; {}", place(line + nth))
-            });
-            assert_eq!(told, expected);
-        });
-    });
-}
-
-// L-56, check 19.
-#[test]
-fn a_hook_that_panics_is_contained_and_may_use_the_runtime() {
-    on_each_backend(|builder| {
-        let calls = Arc::new(Mutex::new(0));
-        let seen = calls.clone();
-        builder.on_unhandled(move |what| {
-            *seen.lock().unwrap() += 1;
-            assert!(what.task.is_none() || current().is_none());
-            // Everything may be done here, also in a drop, and from a failure more may follow.
-            drop(spawn(yield_now()));
-            drop(call_soon(|| ()));
-            if what.panic.unwrap().downcast_ref() == Some(&"once more") {
-                drop(spawn(async { boom("and again") }));
-            }
-            boom("the hook");
-        });
-        let mut runtime = build(builder);
-        runtime.block_on(async {
-            drop(spawn(async { boom("once more") }));
-            call_soon(|| boom("a callback"));
-            for _ in 0..4 {
-                yield_now().await;
-            }
-        });
-        assert_eq!(*calls.lock().unwrap(), 3);
-        drop(runtime);
-    });
-}
-
-// L-56, check 19: the default tells stderr, if that is asked for, also where the hook panics.
-#[test]
-fn without_a_hook_stderr_is_told_under_the_debug_variable_only() {
-    const NAME: &str = "event_loop::without_a_hook_stderr_is_told_under_the_debug_variable_only";
-    let fail = |builder: &mut Builder, text: &'static str| {
-        let mut runtime = builder.build().unwrap();
-        runtime.block_on(async {
-            drop(spawn_reporting(async move { Err::<(), _>(text) }));
-            yield_now().await;
-        });
-    };
-    if std::env::var_os("RINGLOOP_TEST_ALONE").is_some() {
-        return alone(NAME, || {
-            fail(&mut Builder::new(), "of the default");
-            fail(Builder::new().on_unhandled(|_| boom("the hook")), "of the hook");
-        });
-    }
-    let told = |debug: bool| {
-        let mut command = this_test(NAME);
-        command.env_remove("RINGLOOP_DEBUG");
-        if debug {
-            command.env("RINGLOOP_DEBUG", "1");
-        }
-        let output = command.output().unwrap();
-        assert!(output.status.success());
-        String::from_utf8(output.stderr).unwrap()
-    };
-    assert!(!told(false).contains("a task failed"));
-    let told = told(true);
-    assert!(told.contains("ringloop: a task failed: of the default; task 1 ("), "{told}");
-    assert!(told.contains("ringloop: a task failed: of the hook; task 1 ("), "{told}");
 }
 
 /// A callback that does not run, and owns something.

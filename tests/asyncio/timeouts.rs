@@ -119,7 +119,6 @@ fn a_value_that_is_there_wins_over_the_clock() {
 }
 
 // T-24, check 59.
-// Seen to fail when an inner limit took an outer one for its own.
 #[test]
 fn nested_limits_convert_only_at_their_own_boundary() {
     run_on_each(|| async {
@@ -268,7 +267,7 @@ fn a_limit_can_be_moved_later_earlier_into_the_past_and_away() {
 }
 
 // T-24, check 63.
-// Seen to fail when nobody was woken.
+// Seen to fail when nobody was woken, and when a body that moves its limit woke itself.
 #[test]
 fn a_limit_that_others_move_is_looked_at_again() {
     run_on_each(|| async {
@@ -282,14 +281,17 @@ fn a_limit_that_others_move_is_looked_at_again() {
         // It does not wake itself.
         let limit = Timeout::after(LONG);
         let polls = Cell::new(0);
-        let body = limit.run(poll_fn(|_| {
+        let body = limit.run(poll_fn(|cx| {
             polls.set(polls.get() + 1);
+            if polls.get() < 3 {
+                cx.waker().wake_by_ref();
+            }
             limit.reschedule(now() + LONG).unwrap();
             Poll::<()>::Pending
         }));
         let mut body = Box::pin(timeout(SHORT, body));
         poll_fn(|cx| body.as_mut().poll(cx)).await.unwrap_err();
-        assert!(polls.get() <= 2, "{} polls", polls.get());
+        assert!(polls.get() <= 5, "{} polls", polls.get());
     });
 }
 

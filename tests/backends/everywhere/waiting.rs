@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 use ringloop::blocking::{BlockingPool, BlockingTask, run_in_executor};
+use ringloop::future::Promise;
 use ringloop::signal::{SignalKind, ctrl_c, signal};
-use ringloop::task::{Spawn, yield_now};
+use ringloop::task::{Spawn, spawn_reporting, yield_now};
 use ringloop::time::{
     Timeout, interval, now, sleep, sleep_until, timeout, timeout_at, until_deadline, with_deadline,
 };
@@ -33,6 +34,8 @@ pub(super) fn cases() -> Vec<Case> {
         case!("yield_now", "YieldNow"; yielding()),
         case!("spawn", "JoinHandle"; joining()),
         case!("Spawn::spawn"; joining_a_named_one()),
+        case!("spawn_reporting", "Spawn::spawn_reporting"; joining_one_that_reports()),
+        case!("PromiseFuture"; promised()),
         case!("Handle::spawn", "RemoteJoinHandle"; joining_from_afar()),
         case!("Handle::tasks"; listing_from_afar()),
         case!("spawn_blocking", "BlockingTask"; blocking()),
@@ -157,6 +160,32 @@ async fn joining_a_named_one(cut: Cut) -> Ends {
     let task = Spawn::new().name("gate").spawn(gate.clone().opened());
     let got = cut.off(task, once(|| gate.open())).await;
     got.map(|result| assert_eq!(result.unwrap(), 7)).is_some()
+}
+
+async fn joining_one_that_reports(cut: Cut) -> Ends {
+    let gate = Gate::default();
+    let (opened, outcome) = (gate.clone().opened(), Rc::new(Cell::new(0)));
+    let seen = outcome.clone();
+    let mut task = spawn_reporting(async move {
+        seen.set(opened.await);
+        Ok::<(), String>(())
+    });
+    let got = cut.off(&mut task, once(|| gate.open())).await;
+    let ends = got.is_some();
+    match got {
+        Some(result) => result.unwrap(),
+        None => task.await.unwrap(),
+    }
+    assert_eq!(outcome.get(), 7);
+    ends
+}
+
+async fn promised(cut: Cut) -> Ends {
+    let promise = Promise::new();
+    let keeping = promise.clone();
+    let got = cut.off(promise.clone().into_future(), once(move || keeping.set(7).unwrap())).await;
+    assert_eq!((&promise).await, Ok(7));
+    got.map(|got| assert_eq!(got, Ok(7))).is_some()
 }
 
 async fn joining_from_afar(cut: Cut) -> Ends {
