@@ -100,7 +100,10 @@ unsafe impl<T: ?Sized> Leads for Rc<RwLock<T>> {
 impl<P: Leads> Exclusive<P> {
     /// Waits for all permits; `wrap` makes a public guard of it.
     #[inline]
-    pub(super) fn wait<T>(place: P, wrap: fn(Self) -> T) -> Taking<P, impl FnMut(P, usize) -> T> {
+    pub(super) fn wait<T>(
+        place: P,
+        wrap: impl Fn(Self) -> T,
+    ) -> Taking<P, impl FnMut(P, usize) -> T> {
         Taking::new(place, ALL, move |place, count| wrap(Self(Held::new(place, count))))
     }
 
@@ -122,7 +125,10 @@ impl<P: Leads> Exclusive<P> {
 impl<P: Leads> Shared<P> {
     /// Waits for a permit; `wrap` makes a public guard of it.
     #[inline]
-    pub(super) fn wait<T>(place: P, wrap: fn(Self) -> T) -> Taking<P, impl FnMut(P, usize) -> T> {
+    pub(super) fn wait<T>(
+        place: P,
+        wrap: impl Fn(Self) -> T,
+    ) -> Taking<P, impl FnMut(P, usize) -> T> {
         Taking::new(place, 1, move |place, count| wrap(Self(Held::new(place, count))))
     }
 
