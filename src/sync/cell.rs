@@ -103,7 +103,7 @@ impl<P: Leads> Exclusive<P> {
     pub(super) fn wait<T>(
         place: P,
         what: &'static str,
-        wrap: fn(Self) -> T,
+        wrap: impl Fn(Self) -> T,
     ) -> Taking<P, impl FnMut(P, usize) -> T> {
         Taking::new(place, ALL, what, move |place, count| wrap(Self(Held::new(place, count))))
     }
@@ -129,7 +129,7 @@ impl<P: Leads> Shared<P> {
     pub(super) fn wait<T>(
         place: P,
         what: &'static str,
-        wrap: fn(Self) -> T,
+        wrap: impl Fn(Self) -> T,
     ) -> Taking<P, impl FnMut(P, usize) -> T> {
         Taking::new(place, 1, what, move |place, count| wrap(Self(Held::new(place, count))))
     }

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::waiters::Waiters;
-use crate::task::{discard, poll_proceed, spend, wake};
+use crate::task::{discard, has_budget, poll_proceed, spend, wake};
 use crate::wait_list::{Left, Ticket};
 
 pub(super) struct Permits {
@@ -111,6 +111,23 @@ impl Permits {
         line.hand_over(()).ok()
     }
 
+    /// Not inlined, so that a poll that need not wait saves few registers.
+    #[inline(never)]
+    fn poll_take(
+        &self,
+        ticket: &mut Option<Ticket>,
+        need: usize,
+        cx: &Context<'_>,
+        what: &'static str,
+    ) -> Poll<()> {
+        ready!(poll_proceed(cx));
+        if ticket.is_some() {
+            self.line.poll(ticket, cx, what)
+        } else {
+            self.line.enter_unless(ticket, need, cx, what, || self.try_take(need).then_some(()))
+        }
+    }
+
     /// Takes out a waiter that is dropped; what it had goes on, and so does who stood behind it.
     fn leave(&self, ticket: Ticket, need: usize) {
         let left = self.line.borrow().leave(ticket);
@@ -152,16 +169,12 @@ impl<P: Lender, F: FnMut(P, usize) -> T, T> Future for Taking<P, F> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
-        ready!(poll_proceed(cx));
-        let (permits, need) = (this.place.permits(), this.need);
-        if this.ticket.is_some() {
-            ready!(permits.line.poll(&mut this.ticket, cx, this.what));
-        } else {
-            let at_once = || permits.try_take(need).then_some(());
-            ready!(permits.line.enter_unless(&mut this.ticket, need, cx, this.what, at_once));
+        let at_once = this.ticket.is_none() && has_budget();
+        if !(at_once && this.place.permits().try_take(this.need)) {
+            ready!(this.place.permits().poll_take(&mut this.ticket, this.need, cx, this.what));
         }
         spend();
-        Poll::Ready((this.make)(this.place.clone(), need))
+        Poll::Ready((this.make)(this.place.clone(), this.need))
     }
 }
 
