@@ -70,7 +70,7 @@ mod worker;
 pub use blocking::spawn_blocking;
 pub use buf::Lease;
 pub use driver::{BackendChoice, BackendInfo, UnknownBackend};
-pub use runtime::{Builder, Handle, Metrics, Runtime, metrics, run};
+pub use runtime::{Builder, Handle, Metrics, Runtime, metrics, root_token, run};
 pub use runtime::{RemoteCallHandle, TimerHandle, call_at, call_later};
 pub use task::{CallHandle, Unhandled, call_soon};
 pub use task::{JoinError, JoinHandle, RemoteJoinHandle, TaskId, spawn};

@@ -2,7 +2,7 @@
 //! and what they took is given back.
 
 #[path = "backends/support.rs"]
-#[allow(dead_code, reason = "made for another binary, which uses all of it")]
+#[expect(dead_code, reason = "made for another binary, which uses all of it")]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,6 +1,6 @@
 //! The core: what a runtime owns, and what everything above asks of it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
@@ -13,7 +13,6 @@ use super::context::is_current;
 use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
 use super::lanes::Lanes;
 use super::metrics::Counters;
-use super::shutdown::Closing;
 use super::sink::{Sink, Wakes};
 use super::timers::Timers;
 use super::watch::Watcher;
@@ -21,7 +20,7 @@ use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::fork::Process;
-use crate::task::{Tasks, discard, quietly};
+use crate::task::{CancelToken, Tasks, discard, quietly};
 
 /// Everything one runtime owns. Sockets, timers and futures hold it; it outlives the runtime as an
 /// empty shell that answers "the runtime has ended".
@@ -42,8 +41,8 @@ pub(crate) struct Core {
     unsent: Cell<usize>,
     /// Set by `Handle::stop`, cleared by `run_forever`.
     stopped: Cell<bool>,
-    /// Who is told when the end comes.
-    pub(super) closings: RefCell<Vec<Rc<dyn Closing>>>,
+    /// Cancelled when the end comes. Made for whoever asks first.
+    pub(super) root: OnceCell<CancelToken>,
     /// Set near the end: what has not been submitted by then never is.
     closing: Cell<bool>,
     /// Set by each turn: whether it belongs to the runtime's life and not to its end.
@@ -109,7 +108,7 @@ impl Core {
             starved: RefCell::default(),
             unsent: Cell::new(0),
             stopped: Cell::new(false),
-            closings: RefCell::default(),
+            root: OnceCell::new(),
             closing: Cell::new(false),
             may_be_quiet: Cell::new(false),
             counters: Counters::new(),

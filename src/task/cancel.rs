@@ -151,6 +151,11 @@ impl CancelToken {
         self.node.cancelled.get()
     }
 
+    /// Whether anybody else holds it, or a child of it.
+    pub(crate) fn is_shared(&self) -> bool {
+        Rc::strong_count(&self.node) > 1
+    }
+
     /// Waits until the token is cancelled; at once where it is.
     ///
     /// # Cancel safety

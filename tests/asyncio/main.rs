@@ -4,7 +4,7 @@
 //! `backends`, each test that needs a loop runs on every backend.
 
 #[path = "../backends/support.rs"]
-#[allow(dead_code, reason = "made for another binary, which uses all of it")]
+#[expect(dead_code, reason = "made for another binary, which uses all of it")]
 mod support;
 
 mod context;

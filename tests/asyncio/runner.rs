@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::thread;
+use std::time::Duration;
 
 use ringloop::fs::File;
 use ringloop::signal::{Interrupted, SignalKind, signal};
@@ -44,6 +45,50 @@ fn ends(name: &str, body: impl FnOnce()) -> Option<ExitStatus> {
 }
 
 // R-06, check 149: cancels main once, cleans up, the handler before is restored; several runs.
+/// A task that cleans up for so many turns once its runtime ends, and goes on for ever then; another
+/// that knows nothing of it.
+fn cleans_up(runtime: &mut Runtime, turns: usize) -> Rc<Cell<bool>> {
+    let cleaned = Rc::new(Cell::new(false));
+    let done = cleaned.clone();
+    runtime.block_on(async move {
+        let token = ringloop::root_token();
+        drop(spawn(pending::<()>()));
+        drop(spawn(async move {
+            token.child_token().cancelled().await;
+            for _ in 0..turns {
+                yield_now().await;
+            }
+            done.set(true);
+            drop(token);
+            pending::<()>().await;
+        }));
+    });
+    cleaned
+}
+
+// the root token.
+// Seen to fail when the tasks were dropped first, and to hang when nobody looked again.
+#[test]
+fn whoever_holds_the_root_token_cleans_up_before_the_tasks_are_dropped_and_nobody_else_is_waited_for()
+ {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder.grace(Duration::from_secs(3600)));
+        let cleaned = cleans_up(&mut runtime, 10);
+        drop(runtime);
+        assert!(cleaned.get());
+    });
+}
+
+#[test]
+fn a_clean_up_that_takes_too_long_is_cut_off_by_the_grace() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder.grace(Duration::from_millis(20)));
+        let cleaned = cleans_up(&mut runtime, usize::MAX);
+        drop(runtime);
+        assert!(!cleaned.get());
+    });
+}
+
 #[test]
 fn the_first_ctrl_c_drops_the_main_future_and_the_runtime_goes_on() {
     alone("runner::the_first_ctrl_c_drops_the_main_future_and_the_runtime_goes_on", || {
