@@ -8,6 +8,7 @@ use std::sync::Weak;
 use std::task::{Context, Poll, ready};
 
 use super::executor::{Executor, Job};
+use crate::note::{self, On};
 use crate::sys::sync::{Arc, Mutex};
 use crate::task::{JoinError, RemoteJoinHandle, poll_proceed, quietly, remote, spend};
 use crate::worker::{JobId, Refused, Workers};
@@ -148,7 +149,10 @@ impl<T> Future for BlockingTask<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(poll_proceed(cx));
-        let result = ready!(Pin::new(&mut self.result).poll(cx));
+        let Poll::Ready(result) = Pin::new(&mut self.result).poll(cx) else {
+            note::waits("a blocking call", On::Nothing);
+            return Poll::Pending;
+        };
         self.place = None;
         spend();
         Poll::Ready(result)

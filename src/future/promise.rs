@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use crate::note::{self, On};
 use crate::task::{self, CallHandle, Deferred, poll_proceed, spend};
 use crate::wait_list::{Ticket, WaitList};
 
@@ -274,6 +275,7 @@ impl<T: Clone> Future for PromiseFuture<T> {
         if !self.promise.is_done() {
             self.wait(cx);
             if !self.promise.is_done() {
+                note::waits("Promise", On::Nothing);
                 return Poll::Pending;
             }
         }

@@ -15,6 +15,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use crate::buf::Block;
+use crate::note::{self, On};
 use crate::op::{Call, Completion, Request, Token};
 use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes};
 use crate::sys::signal::{Chime, Interrupt, Subscription};
@@ -162,6 +163,7 @@ impl Listener {
             discard(ear.waker.replace(Some(new)));
         }
         self.arm()?;
+        note::waits("Signal::recv", On::Nothing);
         Poll::Pending
     }
 

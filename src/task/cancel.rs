@@ -19,6 +19,7 @@ use std::task::{Context, Poll, ready};
 use slab::Slab;
 
 use super::{discard, poll_proceed, spend, wake};
+use crate::note::{self, Note, On};
 use crate::wait_list::{Left, Ticket, WaitList};
 
 /// A request to end that many can wait for and look at; it stays once it is made.
@@ -237,6 +238,10 @@ impl Future for Cancelled {
             spend();
             return Poll::Ready(());
         }
+        note::waits_for(|| Note {
+            what: "CancelToken::cancelled",
+            on: On::Thing(Rc::as_ptr(&self.node).addr()),
+        });
         let waiters = &self.node.waiters;
         if let Some(ticket) = &self.ticket
             && !waiters.borrow().is_stale(ticket, cx.waker())

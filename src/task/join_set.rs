@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use super::join::{JoinError, JoinHandle, TaskId};
 use super::ready_set::ReadySet;
 use super::{poll_proceed, spawn, spend};
+use crate::note::{self, On};
 
 /// Tasks of this thread that yield their results as they end. Dropping it cancels those that run.
 ///
@@ -154,7 +155,10 @@ impl<T> JoinSet<T> {
 
     fn poll_join_next(&mut self, cx: &Context<'_>) -> Poll<Option<Ended<T>>> {
         ready!(poll_proceed(cx));
-        let next = ready!(self.tasks.poll_next(cx));
+        let Poll::Ready(next) = self.tasks.poll_next(cx) else {
+            note::waits("JoinSet::join_next", On::Nothing);
+            return Poll::Pending;
+        };
         spend();
         Poll::Ready(next.map(|(_, ended)| ended))
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ringloop::task::yield_now;
+use ringloop::task::{TaskGroup, yield_now};
 use ringloop::time::{
     RescheduleError, Timeout, deadline, now, sleep, timeout, timeout_at, until_deadline,
     with_deadline,
@@ -433,5 +433,33 @@ fn a_deadline_holds_all_limits_within_it_also_those_of_tasks_that_are_spawned_th
         timeout(LONG, sleep(SHORT)).await.unwrap();
         assert_eq!(until_deadline(async { 7 }).await, Ok(7));
         assert_eq!(metrics().timers, 0);
+    });
+}
+
+// Check 64: a limit around a group ends its children; where the group failed before, its error wins.
+#[test]
+fn a_limit_around_a_group_cancels_its_children_and_an_error_that_was_first_wins() {
+    run_on_each(|| async {
+        let dropped = Rc::new(Cell::new(0));
+        let group = TaskGroup::<&str>::scope(async |group| {
+            for _ in 0..2 {
+                let dropped = dropped.clone();
+                group.spawn(async move {
+                    let _guard = OnDrop(move || dropped.set(dropped.get() + 1));
+                    pending::<Result<(), &str>>().await
+                });
+            }
+            Ok(())
+        });
+        assert!(timeout(SHORT, group).await.is_err());
+        yield_now().await;
+        assert_eq!(dropped.get(), 2, "the children go with the group");
+
+        let group = TaskGroup::scope(async |group| {
+            group.spawn(async { Err::<(), _>("it failed") });
+            pending::<Result<(), &str>>().await
+        });
+        let error = timeout(LONG, group).await.unwrap().unwrap_err();
+        assert_eq!(error.errors(), ["it failed"]);
     });
 }

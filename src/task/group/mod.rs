@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 use super::local::spawn;
 use super::quietly;
 use super::ready_set::{Ready, ReadySet, Turn};
+use crate::note::{self, On};
 use crate::sys::sync::Arc;
 use child::{End, Member, Scoped, Spawned};
 
@@ -284,6 +285,7 @@ impl<'env, E> Shared<'env, E> {
         if body.is_none() && self.children.borrow().is_empty() {
             Poll::Ready(())
         } else {
+            note::waits("TaskGroup::scope", On::Nothing);
             Poll::Pending
         }
     }
