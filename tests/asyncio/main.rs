@@ -18,5 +18,6 @@ mod queue;
 mod runner;
 mod signals;
 mod sync;
+mod table;
 mod tasks;
 mod timeouts;
