@@ -5,7 +5,8 @@
 //!
 //! - reports polls that take longer than [`Builder::slow_poll`](crate::Builder::slow_poll), and whether the
 //!   thread slept meanwhile in calls that block;
-//! - knows what each task waits for, down to the operation and its descriptor: [`tree`];
+//! - knows what each task waits for, down to the operation and its descriptor: [`tree`], also printed on a signal
+//!   by [`print_on`];
 //! - reports the tasks that had not ended, and the sockets and files that were still open, when the runtime
 //!   ends.
 //!
@@ -30,7 +31,9 @@
 //! ```
 
 mod json;
+mod on_signal;
 mod tree;
 
 pub use crate::runtime::Report;
+pub use on_signal::print_on;
 pub use tree::{State, TaskNode, Tree, Wait, tree};

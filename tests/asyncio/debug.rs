@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringloop::debug::{Report, State, tree};
+use ringloop::debug::{self, Report, State, tree};
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::queue::Queue;
+use ringloop::signal::{SignalKind, signal};
 use ringloop::sync::{Mutex, oneshot};
 use ringloop::task::{Spawn, yield_now};
 use ringloop::time::sleep;
@@ -268,6 +269,31 @@ fn a_tree_asked_for_from_another_thread_comes_while_tasks_churn() {
         assert!(texts.iter().any(|text| text.contains(" `churn` ")), "{texts:?}");
         drop(churn);
     });
+}
+
+// G-A5: `kill -USR1` shows the tree of a program that hangs.
+#[test]
+fn a_signal_prints_the_tree() {
+    const CHILD: &str = "RINGLOOP_TEST_TREE_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let mut builder = Builder::new();
+        build(builder.debug(true)).block_on(async {
+            let printing = debug::print_on(SignalKind::user_defined1()).unwrap();
+            let mut heard = signal(SignalKind::user_defined1()).unwrap();
+            let hangs = Spawn::new().name("hangs").spawn(pending::<()>());
+            settle().await;
+            crate::signals::raise(SignalKind::user_defined1());
+            heard.recv().await.unwrap();
+            settle().await;
+            printing.cancel();
+            hangs.cancel();
+        });
+        return;
+    }
+    let output = this_test("debug::a_signal_prints_the_tree").env(CHILD, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("main ") && text.contains("task 2 `hangs` (tests/asyncio/"), "{text}");
 }
 
 // A panic in a reporter goes no further.
