@@ -35,8 +35,10 @@
 //!
 //! # From here
 //!
-//! - [`net`]: TCP. [`fs`]: files at positions. [`time`]: sleeping, limits, ticks. [`task`]: tasks.
-//! - [`Builder`]: a runtime with settings. [`metrics`]: what it has done.
+//! - [`net`]: TCP. [`fs`]: files at positions. [`time`]: sleeping, limits, ticks.
+//! - [`task`]: tasks, groups, cancel tokens. [`future`]: several futures at once. [`signal`], [`blocking`].
+//! - [`sync`]: locks and channels of one thread. [`queue`]: queues with an end.
+//! - [`Builder`]: a runtime with settings. [`metrics`]: what it has done. [`debug`]: what it waits for.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]

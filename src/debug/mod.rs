@@ -5,8 +5,8 @@
 //!
 //! - reports polls that take longer than [`Builder::slow_poll`](crate::Builder::slow_poll), and whether the
 //!   thread slept meanwhile in calls that block;
-//! - knows what each task waits for, down to the operation and its descriptor: [`tree`], also printed on a signal
-//!   by [`print_on`];
+//! - knows what each task waits for, down to the operation and its descriptor: [`tree`](tree()), also printed on
+//!   a signal by [`print_on`];
 //! - reports the tasks that had not ended, and the sockets and files that were still open, when the runtime
 //!   ends.
 //!

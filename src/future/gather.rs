@@ -18,7 +18,7 @@ use crate::task::ReadySet;
 /// # Cancel safety
 ///
 /// Dropping it drops the futures, and the results of those that have ended. Use
-/// [`as_completed`](super::as_completed) where they should be kept. A dropped [`JoinHandle`] lets its task
+/// [`as_completed`](super::as_completed()) where they should be kept. A dropped [`JoinHandle`] lets its task
 /// run on: [`cancel_on_drop`] ends it.
 ///
 /// [`JoinHandle`]: crate::JoinHandle

@@ -2,12 +2,12 @@
 //!
 //! | wanted | asyncio | here |
 //! |---|---|---|
-//! | all results, in the order of the arguments | `gather(…, return_exceptions=True)` | [`gather`] |
+//! | all results, in the order of the arguments | `gather(…, return_exceptions=True)` | [`gather`](gather()) |
 //! | all values, or the first error | `gather` | [`try_gather`] |
-//! | the first result; the losers are dropped | `wait(FIRST_COMPLETED)` and a loop | [`race`] |
+//! | the first result; the losers are dropped | `wait(FIRST_COMPLETED)` and a loop | [`race`](race()) |
 //! | the first success, each with a head start | `staggered_race` | [`race_staggered`] |
-//! | results as they come | `as_completed` | [`as_completed`] |
-//! | some of a number of tasks, cancelling none | `wait` | [`wait`] |
+//! | results as they come | `as_completed` | [`as_completed`](as_completed()) |
+//! | some of a number of tasks, cancelling none | `wait` | [`wait`](wait()) |
 //! | a result that is set by hand, for many who wait | `Future` | [`Promise`] |
 //!
 //! They are functions, not macros: they take tuples of unlike futures, arrays, or vectors, and what they

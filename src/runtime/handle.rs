@@ -92,7 +92,7 @@ impl Handle {
     }
 
     /// The runtime's tasks that have not ended, in the order of their spawning; see
-    /// [`task::all`](crate::task::all). The runtime's thread says it in its next turn.
+    /// [`task::all`]. The runtime's thread says it in its next turn.
     ///
     /// # Examples
     ///

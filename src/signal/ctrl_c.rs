@@ -20,7 +20,7 @@ use crate::sys::signal::Interrupt;
 ///
 /// # Errors
 ///
-/// As [`signal`](super::signal).
+/// As [`signal`].
 ///
 /// # Cancel safety
 ///

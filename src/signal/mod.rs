@@ -1,7 +1,7 @@
 //! Signals, as things to wait for.
 //!
 //! [`signal`] subscribes: any number of tasks, on any thread's runtime, may hear the same signal.
-//! [`ctrl_c`] waits for one SIGINT.
+//! [`ctrl_c`](ctrl_c()) waits for one SIGINT.
 //! [`Runtime::block_on_interruptible`](crate::Runtime::block_on_interruptible) ends a whole program in good
 //! order.
 //!

@@ -236,8 +236,8 @@ impl JoinError {
 
 impl Failure {
     /// A panic's payload, and who is told of it; else why it was refused.
-    fn into_parts(self: Box<Self>) -> Result<(Box<dyn Any + Send>, Option<Hook>), io::Error> {
-        match *self {
+    fn into_parts(self) -> Result<(Box<dyn Any + Send>, Option<Hook>), io::Error> {
+        match self {
             Self::Panic { payload, hook } => {
                 Ok((payload.into_inner().unwrap_or_else(PoisonError::into_inner), hook))
             }

@@ -81,7 +81,7 @@ impl Locals {
 
 /// Declares task-locals: values that a future, all that it calls, and all tasks that it spawns can see.
 ///
-/// Each becomes a `static` of type [`LocalKey`](crate::task::LocalKey).
+/// Each becomes a `static` of type [`LocalKey`].
 ///
 /// # Examples
 ///

@@ -14,7 +14,7 @@ static DEADLINE: LocalKey<Instant> = LocalKey::new();
 /// As [`timeout_at`](super::timeout_at), which ends `future` alone, and three things more for what runs within:
 ///
 /// - [`deadline`] says when time is up, so that work which would take too long need not be begun.
-/// - Every [`timeout`](super::timeout), [`timeout_at`](super::timeout_at) and [`Timeout`](super::Timeout) that
+/// - Every [`timeout`](super::timeout()), [`timeout_at`](super::timeout_at) and [`Timeout`](super::Timeout) that
 ///   is made within ends then at the latest.
 /// - Tasks that are spawned within inherit both. A task is not ended by it; one that should be runs its
 ///   future in [`until_deadline`].

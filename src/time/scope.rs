@@ -14,7 +14,7 @@ use crate::task::{discard, has_budget, poll_proceed, wake};
 
 /// A time limit for one future, which can be moved while that runs; asyncio's [`Timeout`].
 ///
-/// Where the limit stays what it is, [`timeout`](super::timeout) is shorter.
+/// Where the limit stays what it is, [`timeout`](super::timeout()) is shorter.
 ///
 /// Time limits nest: each ends its own future and no more, and says [`Elapsed`] at its own
 /// [`run`](Self::run) only. An error of the future, and whatever it gave before it was ended, passes through.

@@ -167,7 +167,7 @@ impl<'env, E> TaskGroup<'env, E> {
     }
 
     /// Runs `future` as a task of the current runtime that belongs to the group; see
-    /// [`spawn`](super::spawn). Its error closes the group.
+    /// [`spawn`]. Its error closes the group.
     ///
     /// A group that is [closed](Self::is_closed) drops `future` at once, and the handle says *cancelled*.
     ///
