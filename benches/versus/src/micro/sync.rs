@@ -38,12 +38,14 @@ pub(super) async fn mutex_handed<R: Runtime>(runtime: R, time: Duration) -> f64 
     let mutex = Rc::new(R::Mutex::new());
     let mut locked = 0;
     let batch = async || {
+        // Nobody begins before both are in line.
+        let guard = mutex.lock().await;
+        let (sender, mut in_line) = mpsc::channel();
         let tasks = [(); TASKS].map(|()| {
-            let mutex = mutex.clone();
+            let (mutex, sender) = (mutex.clone(), sender.clone());
             runtime.spawn(async move {
+                assert!(sender.send(()).is_ok(), "it is waited for");
                 let mut guard = mutex.lock().await;
-                // The other one comes for the first time.
-                runtime.yield_now().await;
                 let (mut handed, mut left) = (0, usize::MAX);
                 for _ in 1..EACH {
                     handed += usize::from(*guard != left);
@@ -65,6 +67,10 @@ pub(super) async fn mutex_handed<R: Runtime>(runtime: R, time: Duration) -> f64 
                 handed
             })
         });
+        for _ in 0..TASKS {
+            in_line.recv().await;
+        }
+        drop(guard);
         for task in tasks {
             let handed = task.await;
             // Less than all: a budget may keep a task out of the line once in a while.
