@@ -28,12 +28,19 @@ impl Line {
         Self(RefCell::new(WaitList::new()))
     }
 
+    #[inline]
     pub(crate) fn wait(&self, what: &'static str) -> Waiting<'_> {
         Waiting { line: self, what, ticket: None }
     }
 
     /// Tells the first, and wakes it. False: nobody waits.
+    #[inline]
     pub(crate) fn tell_first(&self) -> bool {
+        !self.0.borrow().is_empty() && self.tell()
+    }
+
+    #[inline(never)]
+    fn tell(&self) -> bool {
         let first = self.0.borrow_mut().hand_over(());
         first.map(task::wake).is_ok()
     }
@@ -56,12 +63,28 @@ impl Line {
 impl Waiting<'_> {
     /// Waits until `found` finds something. It is told whether this waiter was told, which is so only
     /// once; it must not run user code.
+    #[inline]
     pub(crate) fn poll<R>(
         &mut self,
         cx: &Context<'_>,
         mut found: impl FnMut(bool) -> Option<R>,
     ) -> Poll<R> {
         ready!(task::poll_proceed(cx));
+        if self.ticket.is_none()
+            && let Some(result) = found(false)
+        {
+            task::spend();
+            return Poll::Ready(result);
+        }
+        self.poll_in_line(cx, found)
+    }
+
+    #[inline(never)]
+    fn poll_in_line<R>(
+        &mut self,
+        cx: &Context<'_>,
+        mut found: impl FnMut(bool) -> Option<R>,
+    ) -> Poll<R> {
         if let Some(result) = self.look(&mut found) {
             return Poll::Ready(result);
         }
@@ -109,7 +132,13 @@ impl Waiting<'_> {
     }
 
     /// Leaves the line. True: it had been told, and did not listen.
+    #[inline]
     pub(crate) fn leave(&mut self) -> bool {
+        self.ticket.is_some() && self.leave_line()
+    }
+
+    #[inline(never)]
+    fn leave_line(&mut self) -> bool {
         let Some(ticket) = self.ticket.take() else { return false };
         let left = self.line.0.borrow_mut().leave(ticket);
         match left {
@@ -123,6 +152,7 @@ impl Waiting<'_> {
 }
 
 impl Drop for Waiting<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.leave();
     }

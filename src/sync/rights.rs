@@ -47,6 +47,7 @@ impl Rights {
         Self { free: Cell::new(free), closed: Cell::new(false), line: Line::new() }
     }
 
+    #[inline]
     pub(crate) fn try_take(&self) -> Result<Right<'_>, Refused> {
         if self.closed.get() {
             return Err(Refused::Closed);
@@ -57,11 +58,13 @@ impl Rights {
     }
 
     /// Waits for a right; fails when they are closed. Dropped, it passes on what it was handed.
+    #[inline]
     pub(crate) fn take(&self, what: &'static str) -> Take<'_> {
         Take { rights: self, waiting: self.line.wait(what) }
     }
 
     /// Adds a right.
+    #[inline]
     pub(crate) fn give(&self) {
         if !self.closed.get() && !self.line.tell_first() {
             self.free.set(self.free.get() + 1);
@@ -90,12 +93,14 @@ impl Rights {
 
 impl Right<'_> {
     /// It is not given back.
+    #[inline]
     pub(crate) fn use_up(self) {
         std::mem::forget(self);
     }
 }
 
 impl Drop for Right<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.give();
     }
@@ -105,6 +110,7 @@ impl<'a> Future for Take<'a> {
     /// An error says that they are closed.
     type Output = Result<Right<'a>, ()>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let rights = self.rights;
         self.waiting.poll(cx, |told| {
@@ -121,6 +127,7 @@ impl<'a> Future for Take<'a> {
 }
 
 impl Drop for Take<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.waiting.leave() {
             self.rights.give();

@@ -14,6 +14,7 @@ impl Seat {
     }
 
     /// Waits until `found` finds something.
+    #[inline]
     pub(crate) fn poll<R>(
         &self,
         cx: &Context<'_>,
@@ -43,6 +44,7 @@ impl Seat {
     }
 
     /// Wakes whoever sits here, who gets up.
+    #[inline]
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.0.take() {
             task::wake(waker);
@@ -50,6 +52,7 @@ impl Seat {
     }
 
     /// Gets up.
+    #[inline]
     pub(crate) fn leave(&self) {
         if let Some(waker) = self.0.take() {
             task::discard(waker);
@@ -68,6 +71,7 @@ impl Seat {
 pub(crate) struct Leaves<'a>(pub(crate) &'a Seat);
 
 impl Drop for Leaves<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.leave();
     }
