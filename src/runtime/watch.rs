@@ -40,6 +40,16 @@ pub enum Report {
         /// How often it went to sleep: in a system call, or for a lock that another thread held.
         sleeps: u64,
     },
+    /// A callback of the loop ([`call_soon`](crate::call_soon) and its kin) took as long: as `SlowPoll`.
+    #[non_exhaustive]
+    SlowCallback {
+        /// How long it took.
+        took: Duration,
+        /// How much of it the thread spent asleep or waiting for a CPU.
+        off_cpu: Duration,
+        /// How often it went to sleep.
+        sleeps: u64,
+    },
     /// A task had not ended when its runtime did.
     #[non_exhaustive]
     PendingAtEnd {
@@ -66,16 +76,11 @@ impl fmt::Display for Report {
                     Some(task) => task.fmt(f)?,
                     None => f.write_str("the main future")?,
                 }
-                write!(f, " held up the loop for {took:.1?}")?;
-                if *sleeps > 0 && *off_cpu > *took / 2 {
-                    write!(f, ", {off_cpu:.1?} of that asleep in calls that block")?;
-                    if *sleeps > 1 {
-                        write!(f, " ({sleeps} times)")?;
-                    }
-                    f.write_str(": let spawn_blocking do them")
-                } else {
-                    f.write_str(": let it yield_now, or spawn_blocking do the work")
-                }
+                held_up(f, *took, *off_cpu, *sleeps)
+            }
+            Self::SlowCallback { took, off_cpu, sleeps } => {
+                f.write_str("a callback")?;
+                held_up(f, *took, *off_cpu, *sleeps)
             }
             Self::PendingAtEnd { task, waits_for } => {
                 write!(f, "{task} was dropped when its runtime ended")?;
@@ -89,6 +94,23 @@ impl fmt::Display for Report {
             }
         }
     }
+}
+
+fn held_up(
+    f: &mut fmt::Formatter<'_>,
+    took: Duration,
+    off_cpu: Duration,
+    sleeps: u64,
+) -> fmt::Result {
+    write!(f, " held up the loop for {took:.1?}")?;
+    if sleeps == 0 || off_cpu <= took / 2 {
+        return f.write_str(": let it yield_now, or spawn_blocking do the work");
+    }
+    write!(f, ", {off_cpu:.1?} of that asleep in calls that block")?;
+    if sleeps > 1 {
+        write!(f, " ({sleeps} times)")?;
+    }
+    f.write_str(": let spawn_blocking do them")
 }
 
 /// What debug mode keeps.
@@ -248,12 +270,18 @@ impl Watch for Watching<'_> {
         drop(records);
         watcher.scratch.set(notes);
         if took >= watcher.slow {
-            watcher.report(&Report::SlowPoll {
-                task: poll.task,
-                took,
-                off_cpu: took.saturating_sub(usage.cpu.saturating_sub(poll.usage.cpu)),
-                sleeps: usage.sleeps - poll.usage.sleeps,
-            });
+            let (off_cpu, sleeps) = usage.off_cpu(&poll.usage, took);
+            watcher.report(&Report::SlowPoll { task: poll.task, took, off_cpu, sleeps });
+        }
+    }
+
+    fn callback(&self, run: impl FnOnce()) {
+        let (began, before) = (self.core.now(), Usage::of_this_thread());
+        run();
+        let took = self.core.now().saturating_duration_since(began);
+        if took >= self.watcher.slow {
+            let (off_cpu, sleeps) = Usage::of_this_thread().off_cpu(&before, took);
+            self.watcher.report(&Report::SlowCallback { took, off_cpu, sleeps });
         }
     }
 }

@@ -29,4 +29,10 @@ impl Usage {
             sleeps: usage.ru_nvcsw.unsigned_abs(),
         }
     }
+
+    /// Of the time since `before`, `took` in all: how much was spent off the CPU, and in how many sleeps.
+    pub(crate) fn off_cpu(&self, before: &Self, took: Duration) -> (Duration, u64) {
+        let on = self.cpu.saturating_sub(before.cpu);
+        (took.saturating_sub(on), self.sleeps - before.sleeps)
+    }
 }

@@ -169,7 +169,7 @@ impl Tasks {
             let mut cx = Context::from_waker(&waker);
             if address.index() >= Address::CALL {
                 if address.index() == Address::CALL {
-                    self.run_call();
+                    watch.callback(|| self.run_call());
                     continue;
                 }
                 self.root_queued.set(false);

@@ -8,6 +8,8 @@ pub(crate) trait Watch {
     fn begin(&self, task: impl FnOnce() -> Option<TaskInfo>);
     /// Its poll is over, and it as well if it `ended`. Not called where the poll unwinds.
     fn end(&self, ended: bool);
+    /// Runs a callback of the loop.
+    fn callback(&self, run: impl FnOnce());
 }
 
 /// Nobody: it compiles to nothing.
@@ -19,4 +21,9 @@ impl Watch for Unwatched {
 
     #[inline(always)]
     fn end(&self, _ended: bool) {}
+
+    #[inline(always)]
+    fn callback(&self, run: impl FnOnce()) {
+        run();
+    }
 }

@@ -72,6 +72,23 @@ fn a_slow_poll_is_reported_with_its_task_and_a_quick_one_is_not() {
     });
 }
 
+// L-58, D-02: callbacks as well.
+#[test]
+fn a_slow_callback_is_reported() {
+    on_each_backend(|builder| {
+        let reports = Reports::of(builder);
+        builder.slow_poll(Duration::from_millis(200));
+        build(builder).block_on(async {
+            drop(ringloop::call_soon(|| ()));
+            drop(ringloop::call_soon(|| spin(Duration::from_millis(250))));
+            settle().await;
+        });
+        let reports = reports.take();
+        assert_eq!(reports.len(), 1, "{reports:?}");
+        assert!(reports[0].starts_with("a callback held up the loop for 2"), "{reports:?}");
+    });
+}
+
 // D-10: a poll that sleeps is told from one that computes.
 #[test]
 fn a_poll_that_blocks_the_thread_is_told_from_one_that_computes() {
