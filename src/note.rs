@@ -8,10 +8,13 @@ use std::fmt;
 use std::time::Instant;
 
 thread_local! {
-    /// How many on this thread listen: runtimes in debug mode.
-    static LISTENERS: Cell<u32> = const { Cell::new(0) };
+    /// Whether a task of a runtime in debug mode is polled on this thread.
+    static HEARD: Cell<bool> = const { Cell::new(false) };
     static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
 }
+
+/// More than so many notes of one poll say no more.
+const MOST: usize = 1000;
 
 /// One thing that a task waits for: an operation, and on what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,39 +56,44 @@ pub(crate) fn waits_for(note: impl FnOnce() -> Note) {
 
 #[inline]
 fn is_heard() -> bool {
-    LISTENERS.get() > 0
+    HEARD.get()
 }
 
 #[cold]
 fn leave(note: Note) {
-    NOTES.with_borrow_mut(|notes| notes.push(note));
+    // Gone where the thread ends: then nobody asks.
+    let _ = NOTES.try_with(|notes| {
+        let mut notes = notes.borrow_mut();
+        if notes.len() < MOST {
+            notes.push(note);
+        }
+    });
 }
 
-/// While it lives, notes are kept on this thread.
+/// While it lives, notes are kept on this thread: those of one poll.
 #[derive(Debug)]
-pub(crate) struct Listener(());
+pub(crate) struct Listener {
+    /// Whether somebody listened before: a poll within a poll.
+    before: bool,
+}
 
 impl Listener {
-    pub(crate) fn new() -> Self {
-        LISTENERS.set(LISTENERS.get() + 1);
-        Self(())
-    }
-
     /// Forgets what was left so far.
-    pub(crate) fn clear(&self) {
-        NOTES.with_borrow_mut(Vec::clear);
+    pub(crate) fn new() -> Self {
+        let _ = NOTES.try_with(|notes| notes.borrow_mut().clear());
+        Self { before: HEARD.replace(true) }
     }
 
     /// What was left since, into `notes`, which is emptied first.
     pub(crate) fn collect(&self, notes: &mut Vec<Note>) {
         notes.clear();
-        NOTES.with_borrow_mut(|left| notes.append(left));
+        let _ = NOTES.try_with(|left| notes.append(&mut left.borrow_mut()));
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        LISTENERS.set(LISTENERS.get() - 1);
+        HEARD.set(self.before);
     }
 }
 
@@ -112,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_kept_only_while_somebody_listens() {
+    fn notes_are_kept_only_while_somebody_listens_and_not_without_end() {
         waits("read", On::Fd(3));
         let listener = Listener::new();
         assert!(left(&listener).is_empty());
@@ -120,8 +128,11 @@ mod tests {
         waits("JoinHandle", On::Task(17));
         assert_eq!(left(&listener), ["read on fd 9", "JoinHandle of task 17"]);
         waits("sleep", On::Until(Instant::now()));
-        listener.clear();
-        assert!(left(&listener).is_empty());
+        let inner = Listener::new();
+        assert!(left(&inner).is_empty());
+        drop(inner);
+        (0..2 * MOST).for_each(|_| waits("read", On::Fd(3)));
+        assert_eq!(left(&listener).len(), MOST);
         drop(listener);
         waits("read", On::Fd(3));
         assert!(NOTES.with_borrow(Vec::is_empty));

@@ -1,6 +1,6 @@
 //! The tree on demand, from outside the program.
 
-use std::io;
+use std::io::{self, Write};
 
 use super::tree;
 use crate::signal::{SignalKind, signal};
@@ -34,7 +34,7 @@ pub fn print_on(kind: SignalKind) -> io::Result<JoinHandle<io::Error>> {
     let print = async move {
         loop {
             match signals.recv().await {
-                Ok(()) => eprint!("{}", tree()),
+                Ok(()) => drop(write!(io::stderr(), "{}", tree())),
                 Err(error) => return error,
             }
         }

@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -115,7 +116,6 @@ fn held_up(
 
 /// What debug mode keeps.
 pub(crate) struct Watcher {
-    listener: Listener,
     slow: Duration,
     reporter: Option<Reporter>,
     /// By number of the task; 0 is the main future.
@@ -160,6 +160,7 @@ impl Core {
 }
 
 struct Poll {
+    listener: Listener,
     task: Option<TaskInfo>,
     began: Instant,
     usage: Usage,
@@ -168,7 +169,6 @@ struct Poll {
 impl Watcher {
     pub(crate) fn new(slow: Duration, reporter: Option<Reporter>) -> Self {
         Self {
-            listener: Listener::new(),
             slow,
             reporter,
             records: RefCell::default(),
@@ -182,7 +182,8 @@ impl Watcher {
     fn report(&self, report: &Report) {
         match &self.reporter {
             Some(Reporter(reporter)) => quietly(|| reporter(report)),
-            None => eprintln!("ringloop: {report}"),
+            // Where nobody reads it, the program must not suffer.
+            None => drop(writeln!(std::io::stderr(), "ringloop: {report}")),
         }
     }
 
@@ -240,8 +241,11 @@ pub(super) struct Watching<'a> {
 
 impl Watch for Watching<'_> {
     fn begin(&self, task: impl FnOnce() -> Option<TaskInfo>) {
-        self.watcher.listener.clear();
-        let poll = Poll { task: task(), began: self.core.now(), usage: Usage::of_this_thread() };
+        // One that is left over from a poll that unwound ends before the next begins.
+        drop(self.watcher.poll.take());
+        let listener = Listener::new();
+        let poll =
+            Poll { listener, task: task(), began: self.core.now(), usage: Usage::of_this_thread() };
         self.watcher.poll.replace(Some(poll));
     }
 
@@ -252,7 +256,7 @@ impl Watch for Watching<'_> {
         let took = now.saturating_duration_since(poll.began);
         let id = poll.task.as_ref().map_or(0, |task| task.id().number());
         let mut notes = watcher.scratch.take();
-        watcher.listener.collect(&mut notes);
+        poll.listener.collect(&mut notes);
         let mut records = watcher.records.borrow_mut();
         if ended {
             records.remove(&id);

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::pending;
+use std::process::Stdio;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -283,6 +284,21 @@ fn a_tree_asked_for_from_another_thread_comes_while_tasks_churn() {
         assert!(texts.iter().any(|text| text.contains(" `churn` ")), "{texts:?}");
         drop(churn);
     });
+}
+
+// A report goes nowhere where stderr is full, and the program goes on.
+#[test]
+fn a_report_to_a_full_stderr_does_not_stop_the_loop() {
+    const CHILD: &str = "RINGLOOP_TEST_FULL_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let mut builder = Builder::new();
+        build(builder.debug(true).slow_poll(Duration::ZERO)).block_on(settle());
+        return;
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let name = "debug::a_report_to_a_full_stderr_does_not_stop_the_loop";
+    let status = this_test(name).env(CHILD, "1").stderr(full).stdout(Stdio::null()).status();
+    assert!(status.unwrap().success());
 }
 
 // G-A5: `kill -USR1` shows the tree of a program that hangs.
