@@ -326,5 +326,8 @@ mod tests {
             assert!(matches!(list.leave(ticket), Left::Handed(gift) if gift == number));
         }
         assert_eq!((list.used, list.places.capacity()), (0, 0));
+        // Seen to fail when the list still led to a place that is no more.
+        let next = enter(&mut list);
+        assert!(matches!(list.leave(next), Left::Waiting { was_first: true, .. }));
     }
 }
