@@ -490,7 +490,7 @@ fn a_queue_that_is_never_empty_lets_other_tasks_run() {
     });
 }
 
-// Seen to fail when the budget was asked before the line was entered.
+// Seen to fail when the budget was asked before the line was entered.
 #[test]
 fn a_join_that_came_without_budget_hears_of_the_end_although_more_is_put() {
     run_on_each(|| async {

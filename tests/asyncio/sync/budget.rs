@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use ringloop::queue::{Queue, QueueShutdown, Shutdown};
 use ringloop::spawn;
@@ -12,11 +13,12 @@ use ringloop::sync::{
     Barrier, Condvar, Event, Mutex, Notify, OnceCell, Semaphore, broadcast, mpsc, oneshot, watch,
 };
 use ringloop::task::yield_now;
+use ringloop::time::timeout;
 
 use super::{settle, spend_all};
 use crate::support::{poll_once, run_on_each};
 
-// Y-08. Seen to fail when the budget was asked before the line was entered.
+// Y-05. Seen to fail when the budget was asked before the line was entered.
 #[test]
 fn a_set_that_is_cleared_again_reaches_who_came_without_budget() {
     run_on_each(|| async {
@@ -36,6 +38,24 @@ fn a_set_that_is_cleared_again_reaches_who_came_without_budget() {
     });
 }
 
+/// Goes on in a new poll, without budget.
+async fn spend_afresh() {
+    yield_now().await;
+    spend_all().await;
+}
+
+/// A wait that begins without budget, and for which nobody else does anything.
+async fn alone(wait: impl AsyncFnOnce()) {
+    spend_afresh().await;
+    let mut wait = pin!(wait());
+    let mut polled = Poll::Pending;
+    poll_fn(|cx| Poll::Ready(polled = wait.as_mut().poll(cx))).await;
+    assert!(polled.is_pending(), "it had budget");
+    // Where nothing was handed over, only the timer wakes it.
+    let limit = Duration::from_secs(1);
+    timeout(limit, wait).await.expect("it sleeps over what is there");
+}
+
 // Seen to fail when nothing was handed over after the line was entered.
 #[test]
 fn what_is_there_already_lets_go_who_came_without_budget() {
@@ -47,24 +67,17 @@ fn what_is_there_already_lets_go_who_came_without_budget() {
         let (full, shut) = (Queue::unbounded(), Queue::<u8>::unbounded());
         full.try_put(1).unwrap();
         shut.shutdown(Shutdown::Drain);
-        spend_afresh().await;
-        event.wait().await;
-        spend_afresh().await;
-        assert!(barrier.wait().await.unwrap().is_leader());
-        spend_afresh().await;
-        assert!(aborted.wait().await.is_err());
-        spend_afresh().await;
-        drop(Semaphore::new(2).acquire_many(2).await);
-        spend_afresh().await;
-        assert_eq!(full.get().await, Ok(1));
-        spend_afresh().await;
-        assert_eq!(shut.get().await, Err(QueueShutdown(())));
-        spend_afresh().await;
-        shut.join().await;
+        alone(async || event.wait().await).await;
+        alone(async || assert!(barrier.wait().await.unwrap().is_leader())).await;
+        alone(async || assert!(aborted.wait().await.is_err())).await;
+        let semaphore = Semaphore::new(2);
+        alone(async || drop(semaphore.acquire_many(2).await)).await;
+        alone(async || assert_eq!(full.get().await, Ok(1))).await;
+        alone(async || assert_eq!(shut.get().await, Err(QueueShutdown(())))).await;
+        alone(async || shut.join().await).await;
         let (sender, mut receiver) = watch::channel(1);
         sender.send(2).unwrap();
-        spend_afresh().await;
-        receiver.changed().await.unwrap();
+        alone(async || receiver.changed().await.unwrap()).await;
     });
 }
 
@@ -84,7 +97,7 @@ fn who_came_without_budget_and_is_dropped_takes_nothing_along() {
     });
 }
 
-// Y-14.
+// Y-15.
 #[test]
 fn a_task_arrives_at_a_barrier_at_its_first_poll_also_without_budget() {
     run_on_each(|| async {
@@ -106,7 +119,7 @@ fn a_task_arrives_at_a_barrier_at_its_first_poll_also_without_budget() {
     });
 }
 
-// Y-02.
+// Y-01, Q-04.
 #[test]
 fn who_came_without_budget_is_not_overtaken() {
     run_on_each(|| async {
@@ -135,12 +148,6 @@ fn who_came_without_budget_is_not_overtaken() {
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (1, 2));
         assert_eq!(*mutex.lock().await, ['a', 'b']);
     });
-}
-
-/// Goes on in a new poll, without budget.
-async fn spend_afresh() {
-    yield_now().await;
-    spend_all().await;
 }
 
 /// How many results one poll of a task gets.
