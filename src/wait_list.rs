@@ -106,7 +106,8 @@ impl<N, G> WaitList<N, G> {
         let place = Place { state, before: self.last, next: NONE };
         let index = self.vacant;
         let index = if index == NONE {
-            let new = u32::try_from(self.places.len()).expect("fewer than four billion waiters");
+            let new = u32::try_from(self.places.len()).unwrap_or(NONE);
+            assert!(new != NONE, "a list holds fewer than four billion waiters");
             self.places.push(place);
             new
         } else {
@@ -325,5 +326,8 @@ mod tests {
             assert!(matches!(list.leave(ticket), Left::Handed(gift) if gift == number));
         }
         assert_eq!((list.used, list.places.capacity()), (0, 0));
+        // Seen to fail when the list still led to a place that is no more.
+        let next = enter(&mut list);
+        assert!(matches!(list.leave(next), Left::Waiting { was_first: true, .. }));
     }
 }

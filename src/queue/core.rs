@@ -115,7 +115,12 @@ impl<S: Store> Core<S> {
         let mut waiting = self.joiners.wait("Queue::join");
         // Who was told has been at the end, also if more has been put since.
         let is_done = |told| (told || self.unfinished.get() == 0).then_some(());
-        poll_fn(|cx| waiting.poll(cx, is_done)).await;
+        let settle = || {
+            if self.unfinished.get() == 0 {
+                self.joiners.tell_all();
+            }
+        };
+        poll_fn(|cx| waiting.poll_in_turn(cx, is_done, settle)).await;
     }
 
     pub(super) fn shutdown(&self, how: Shutdown) {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::waiters::Waiters;
-use crate::task::{poll_proceed, spend};
+use crate::task::{has_budget, poll_proceed, spend};
 use crate::wait_list::Ticket;
 
 /// A place where tasks wait until all of them are there; asyncio's [`Barrier`].
@@ -128,10 +128,23 @@ impl Barrier {
         if self.line.len() < self.parties - 1 {
             return None;
         }
+        self.end_round();
+        Some(Ok(self.parties - 1))
+    }
+
+    /// After an arrival that was not asked whether it need wait.
+    fn settle(&self) {
+        if self.broken.get() {
+            self.break_round(true);
+        } else if self.line.len() == self.parties {
+            self.end_round();
+        }
+    }
+
+    fn end_round(&self) {
         let mut indices = 0..;
         self.line
             .hand_over_many(usize::MAX, || Ok(indices.next().expect("there is always one more")));
-        Some(Ok(self.parties - 1))
     }
 }
 
@@ -145,6 +158,12 @@ impl Future for Wait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { barrier, ticket } = &mut *self;
+        if ticket.is_none() && !has_budget() {
+            // It arrives all the same.
+            barrier.line.enter(ticket, (), cx, "Barrier::wait");
+            barrier.settle();
+            return Poll::Pending;
+        }
         ready!(poll_proceed(cx));
         let told = if ticket.is_some() {
             ready!(barrier.line.poll(ticket, cx, "Barrier::wait"))

@@ -58,7 +58,6 @@ impl Condvar {
     ///
     /// Dropping it leaves the mutex unlocked. One that [`notify`](Self::notify) has woken, and that does not
     /// have the lock yet, passes the call on to the next in line.
-    #[doc(alias = "wait_for")]
     pub async fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let place = guard.place();
         let mut turn = Turn { condvar: self, ticket: None, notice: None };

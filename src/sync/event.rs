@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::waiters::Waiters;
-use crate::task::{poll_proceed, spend};
+use crate::task::{has_budget, poll_proceed, spend};
 use crate::wait_list::Ticket;
 
 /// A flag that is set or not, and that tasks wait for; asyncio's [`Event`].
@@ -78,6 +78,14 @@ impl Future for Wait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { event, ticket } = &mut *self;
+        if ticket.is_none() && !has_budget() {
+            // In line all the same: a `set` that a `clear` follows must find it.
+            event.line.enter(ticket, (), cx, "Event::wait");
+            if event.set.get() {
+                event.line.hand_over_many(usize::MAX, || ());
+            }
+            return Poll::Pending;
+        }
         ready!(poll_proceed(cx));
         if ticket.is_some() {
             ready!(event.line.poll(ticket, cx, "Event::wait"));

@@ -2,7 +2,8 @@
 //!
 //! It keeps the rules of waiting in one place: wakers are cloned, woken and dropped with nothing
 //! borrowed; what a waiter waits for is looked for again after its waker was cloned, for that is user
-//! code; and the task's budget is asked before, and charged for what was found.
+//! code; and the task's budget is asked before, and charged for what was found. Who has none left stands
+//! in line without having looked.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -67,16 +68,38 @@ impl Waiting<'_> {
     pub(crate) fn poll<R>(
         &mut self,
         cx: &Context<'_>,
-        mut found: impl FnMut(bool) -> Option<R>,
+        found: impl FnMut(bool) -> Option<R>,
     ) -> Poll<R> {
-        ready!(task::poll_proceed(cx));
-        if self.ticket.is_none()
-            && let Some(result) = found(false)
-        {
+        self.poll_in_turn(cx, found, || cx.waker().wake_by_ref())
+    }
+
+    /// As [`poll`](Self::poll), where what is found now may be gone at the next poll: who has no budget
+    /// stands in line all the same, and `settle` tells those in line who can go on.
+    #[inline]
+    pub(crate) fn poll_in_turn<R>(
+        &mut self,
+        cx: &Context<'_>,
+        mut found: impl FnMut(bool) -> Option<R>,
+        settle: impl FnOnce(),
+    ) -> Poll<R> {
+        if self.ticket.is_some() {
+            ready!(task::poll_proceed(cx));
+        } else if !task::has_budget() {
+            self.enter(cx);
+            settle();
+            return Poll::Pending;
+        } else if let Some(result) = found(false) {
             task::spend();
             return Poll::Ready(result);
         }
         self.poll_in_line(cx, found)
+    }
+
+    #[inline(never)]
+    fn enter(&mut self, cx: &Context<'_>) {
+        let waker = cx.waker().clone();
+        self.ticket = Some(self.line.0.borrow_mut().enter((), waker));
+        self.note();
     }
 
     #[inline(never)]

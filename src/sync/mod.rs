@@ -18,6 +18,10 @@
 //! a guard that is forgotten (`std::mem::forget`) takes what it has, or is handed, with it.
 //! Between tasks: [`oneshot`], [`mpsc`], [`watch`], [`broadcast`].
 //!
+//! One poll of a ringloop task takes 128 results at most; then whatever it awaits is pending, so that others
+//! run. That includes what runs within that poll: another executor's `block_on` inside a task gets no more
+//! than the task has left, and then waits for ever. Under another executor's own tasks there is no limit.
+//!
 //! # Between threads
 //!
 //! What is here belongs to one thread. Between threads use [`tokio::sync`], the well-kept library: it needs

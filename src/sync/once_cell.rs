@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::permits::{Held, Lends, Permits, Taking};
+use crate::task;
 
 /// A value that is made when it is first needed, by an async closure that runs once; tokio's `OnceCell`.
 ///
@@ -104,6 +105,7 @@ impl<T> OnceCell<T> {
         make: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<&T, E> {
         if let Some(value) = self.get() {
+            task::proceed().await;
             return Ok(value);
         }
         let turn = Taking::new(self, 1, "OnceCell::get_or_init", Held::new).await;

@@ -80,9 +80,11 @@ impl Permits {
         fits
     }
 
+    /// What would be free beyond [`MAX`](Self::MAX) is lost: guards give back in their drop, which must
+    /// not panic.
     #[inline]
     pub(super) fn give(&self, count: usize) {
-        self.free.set(self.free.get() + count);
+        self.free.set(self.free.get().saturating_add(count).min(Self::MAX));
         if !self.line.is_empty() {
             self.settle();
         }
@@ -120,6 +122,12 @@ impl Permits {
         cx: &Context<'_>,
         what: &'static str,
     ) -> Poll<()> {
+        if ticket.is_none() && !has_budget() {
+            // First come, first served, also where the task must let others run first.
+            self.line.enter(ticket, need, cx, what);
+            self.settle();
+            return Poll::Pending;
+        }
         ready!(poll_proceed(cx));
         if ticket.is_some() {
             self.line.poll(ticket, cx, what)
@@ -220,7 +228,7 @@ impl<P: Lender> Held<P> {
             std::ptr::eq(self.place.permits(), other.place.permits()),
             "merge permits of one semaphore only: these are of two"
         );
-        self.count += other.forget();
+        self.count = self.count.saturating_add(other.forget());
     }
 }
 

@@ -8,12 +8,13 @@
 //! ```
 //!
 //! A right goes to the first in line, so where somebody waits none is free. Closing makes all rights
-//! void: who waits is told so, and who comes later.
+//! void that are free or promised: who waits is told so, and who comes later. One that is had is its
+//! owner's business: a channel still takes what its permits send.
 
 use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::line::{Line, Waiting};
 
@@ -71,6 +72,17 @@ impl Rights {
         }
     }
 
+    /// After one has entered the line without having looked.
+    #[inline(never)]
+    fn settle(&self) {
+        match self.try_take() {
+            // To the first in line.
+            Ok(right) => drop(right),
+            Err(Refused::Closed) => self.line.tell_all(),
+            Err(Refused::Now) => {}
+        }
+    }
+
     /// Makes all rights void. [`tell_closed`](Self::tell_closed) must follow.
     pub(crate) fn close(&self) {
         self.closed.set(true);
@@ -113,7 +125,7 @@ impl<'a> Future for Take<'a> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let rights = self.rights;
-        self.waiting.poll(cx, |told| {
+        let found = |told| {
             if told && !rights.closed.get() {
                 return Some(Ok(Right(rights)));
             }
@@ -122,7 +134,10 @@ impl<'a> Future for Take<'a> {
                 Err(Refused::Closed) => Some(Err(())),
                 Err(Refused::Now) => None,
             }
-        })
+        };
+        let taken = ready!(self.waiting.poll_in_turn(cx, found, || rights.settle()));
+        // Again: a waker was dropped since, perhaps, and has closed them.
+        Poll::Ready(if rights.closed.get() { Err(()) } else { taken })
     }
 }
 

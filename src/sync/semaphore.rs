@@ -162,6 +162,9 @@ impl Semaphore {
 
     /// Adds permits, or gives back those that were [forgotten](SemaphorePermit::forget).
     ///
+    /// Guards that come back afterwards fill it up to [`MAX_PERMITS`](Self::MAX_PERMITS); what is beyond is
+    /// lost.
+    ///
     /// # Panics
     ///
     /// When more than [`MAX_PERMITS`](Self::MAX_PERMITS) would be free.

@@ -4,7 +4,6 @@
 //! there: whatever ran one looks at the list again afterwards, with nothing borrowed meanwhile.
 
 use std::cell::{RefCell, RefMut};
-use std::fmt;
 use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
@@ -62,6 +61,22 @@ impl<N, G> Waiters<N, G> {
         *ticket = Some(self.borrow().enter(need, waker));
         self.note(what);
         Poll::Pending
+    }
+
+    /// A place as the last, for one who has no budget to look. Whoever calls hands over what is there
+    /// already: that wakes the newcomer if it can go on.
+    #[inline(never)]
+    pub(super) fn enter(
+        &self,
+        ticket: &mut Option<Ticket>,
+        need: N,
+        cx: &Context<'_>,
+        what: &'static str,
+    ) {
+        debug_assert!(ticket.is_none(), "it has a place already");
+        let waker = cx.waker().clone();
+        *ticket = Some(self.borrow().enter(need, waker));
+        self.note(what);
     }
 
     /// What the waiter was handed; its ticket is gone then. Else it is woken by `cx` from now on.
@@ -133,11 +148,5 @@ impl<N, G> Waiters<N, G> {
             let Some(waker) = next else { return };
             wake(waker);
         }
-    }
-}
-
-impl<N, G> fmt::Debug for Waiters<N, G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.list.borrow().fmt(f)
     }
 }

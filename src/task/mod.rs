@@ -36,7 +36,7 @@ mod waker;
 mod watch;
 mod yield_now;
 
-pub(crate) use budget::{has_budget, poll_proceed, spend, spend_many};
+pub(crate) use budget::{has_budget, poll_proceed, proceed, spend, spend_many};
 pub(crate) use calls::{Call, Deferred, defer, new_call};
 pub(crate) use cell::quietly;
 pub(crate) use home::HomeRef;

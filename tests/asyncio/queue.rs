@@ -11,6 +11,7 @@ use ringloop::task::yield_now;
 use ringloop::{JoinHandle, spawn};
 
 use crate::support::{poll_once, run_on_each};
+use crate::sync::spend_all;
 
 /// Lets every task go on as far as it can.
 async fn settle() {
@@ -486,5 +487,37 @@ fn a_queue_that_is_never_empty_lets_other_tasks_run() {
             panic!("the other task never ran");
         };
         busy.await;
+    });
+}
+
+// Seen to fail when the budget was asked before the line was entered.
+#[test]
+fn a_join_that_came_without_budget_hears_of_the_end_although_more_is_put() {
+    run_on_each(|| async {
+        let queue = Rc::new(Queue::unbounded());
+        queue.try_put(1).unwrap();
+        let join = spawn({
+            let queue = queue.clone();
+            async move {
+                spend_all().await;
+                queue.join().await;
+            }
+        });
+        yield_now().await;
+        queue.try_get().unwrap();
+        queue.task_done().unwrap();
+        queue.try_put(2).unwrap();
+        settle().await;
+        assert!(join.is_finished(), "it sleeps over the end");
+
+        // The end was there before it came.
+        let queue = Rc::new(Queue::unbounded());
+        yield_now().await;
+        spend_all().await;
+        let mut join = Box::pin(queue.join());
+        assert!(poll_once(&mut join).is_pending());
+        queue.try_put(1).unwrap();
+        yield_now().await;
+        join.await;
     });
 }

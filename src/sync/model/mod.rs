@@ -15,6 +15,8 @@
 //! What is checked at each step: no permit is lost or invented, first come first served, whoever can go on
 //! was woken by the waker of its last poll, nobody is woken without a cause, and no waker is kept.
 //!
+//! In the random sequences of `condvar` no wakers come back; `tests/asyncio/sync/reenter.rs` has one that does.
+//!
 //! Planted faults that it was seen to find, and the shortest sequence, as `explore` prints it. The random
 //! sequences of the same primitive found each of them as well.
 //!

@@ -67,8 +67,9 @@ impl<T> Chan<T> {
 
     /// Whether no value can come any more.
     pub(super) fn is_over(&self) -> bool {
-        let closed = self.slots.is_closed() || self.senders.get() == 0;
-        closed && self.permits.get() == 0 && self.is_empty()
+        // Permits borrow their sender: where no sender is left, those that count were forgotten.
+        let over = self.senders.get() == 0 || (self.slots.is_closed() && self.permits.get() == 0);
+        over && self.is_empty()
     }
 
     pub(super) fn close(&self) {

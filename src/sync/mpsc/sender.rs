@@ -122,7 +122,8 @@ impl<T> Sender<T> {
         }
     }
 
-    /// How many values could be sent right now without waiting.
+    /// How many values could be sent right now without waiting: none once the receiver was closed or
+    /// dropped.
     ///
     /// # Examples
     ///
@@ -132,7 +133,7 @@ impl<T> Sender<T> {
     /// assert_eq!((sender.capacity(), sender.max_capacity(), sender.len()), (2, 3, 1));
     /// ```
     pub fn capacity(&self) -> usize {
-        self.chan.slots.free()
+        if self.is_closed() { 0 } else { self.chan.slots.free() }
     }
 
     /// How many values it holds at most.

@@ -1,10 +1,11 @@
 //! Channels polled by hand: what a random walk does not reach.
 
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use super::*;
-use crate::sync::polled::Polled;
+use crate::sync::polled::{Polled, Reenters};
 
 mod property;
 
@@ -78,6 +79,43 @@ fn the_receiver_comes_to_the_end_when_the_last_sender_goes() {
     drop(other);
     assert_eq!(recv.result(), None);
     assert!(receiver.is_closed());
+}
+
+#[test]
+fn a_forgotten_permit_does_not_hide_the_end() {
+    let (sender, mut receiver) = channel::<u8>(2);
+    std::mem::forget(sender.try_reserve().unwrap());
+    let recv = Polled::pending(receiver.recv());
+    drop(sender);
+    assert_eq!(recv.result(), None);
+    assert!(receiver.is_closed());
+}
+
+#[test]
+fn a_closed_channel_has_room_for_nothing() {
+    let (sender, mut receiver) = channel::<u8>(2);
+    receiver.close();
+    assert_eq!((sender.capacity(), sender.max_capacity()), (0, 2));
+}
+
+// Seen to fail when the seat was not left.
+#[test]
+fn a_receive_that_is_dropped_keeps_no_waker() {
+    let (_sender, mut receiver) = channel::<u8>(1);
+    let task = Arc::new(Reenters(|| ()));
+    let waker = Waker::from(task.clone());
+    let mut recv = Box::pin(receiver.recv());
+    assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    assert_eq!(Arc::strong_count(&task), 2);
+    drop(recv);
+    let mut buffer = Vec::new();
+    assert_eq!(Arc::strong_count(&task), 1, "a waker is kept");
+    let mut recv = Box::pin(receiver.recv_many(&mut buffer, 1));
+    let waker = Waker::from(task.clone());
+    assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop((waker, recv));
+    assert_eq!(Arc::strong_count(&task), 1, "a waker is kept");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::shared::Shared;
 use super::{RecvError, Ref};
+use crate::task;
 
 /// Sees the value of a watch channel, and remembers which it has seen. Clone it for other tasks.
 pub struct Receiver<T> {
@@ -125,6 +126,7 @@ impl<T> Receiver<T> {
         &mut self,
         mut condition: impl FnMut(&T) -> bool,
     ) -> Result<Ref<T>, RecvError> {
+        task::proceed().await;
         loop {
             let value = self.borrow_and_update();
             if condition(&value) {

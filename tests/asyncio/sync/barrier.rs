@@ -115,7 +115,8 @@ fn a_reset_breaks_who_waits_and_nobody_else() {
     });
 }
 
-// Y-16, G-13, check 86. In asyncio a reset breaks those as well who were let through and have not run.
+// Y-16, check 86. Other than in asyncio, where a reset also breaks those who were let through and have not
+// run: here a round that is over stays over.
 #[test]
 fn a_reset_while_a_round_leaves_breaks_nobody_of_it() {
     run_on_each(|| async {

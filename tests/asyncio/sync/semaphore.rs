@@ -186,3 +186,22 @@ fn a_release_by_hand_goes_to_who_waits() {
         assert!(!semaphore.is_locked());
     });
 }
+
+// Seen to fail when permits were added up unchecked: with an overflow in a drop.
+#[test]
+fn guards_that_come_back_to_a_full_semaphore_fill_it_and_no_more() {
+    let semaphore = Semaphore::new(Semaphore::MAX_PERMITS);
+    let permit = semaphore.try_acquire().unwrap();
+    semaphore.add_permits(1);
+    drop(permit);
+    semaphore.add_permits(0);
+    assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
+
+    let mut all = semaphore.try_acquire_many(Semaphore::MAX_PERMITS).unwrap();
+    for _ in 0..9 {
+        semaphore.add_permits(Semaphore::MAX_PERMITS);
+        all.merge(semaphore.try_acquire_many(Semaphore::MAX_PERMITS).unwrap());
+    }
+    drop(all);
+    assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
+}
