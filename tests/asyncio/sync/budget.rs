@@ -48,8 +48,7 @@ async fn spend_afresh() {
 async fn alone(wait: impl AsyncFnOnce()) {
     spend_afresh().await;
     let mut wait = pin!(wait());
-    let mut polled = Poll::Pending;
-    poll_fn(|cx| Poll::Ready(polled = wait.as_mut().poll(cx))).await;
+    let polled = poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx))).await;
     assert!(polled.is_pending(), "it had budget");
     // Where nothing was handed over, only the timer wakes it.
     let limit = Duration::from_secs(1);
@@ -160,7 +159,7 @@ async fn results(mut leaf: impl AsyncFnMut()) -> usize {
         }
     });
     yield_now().await;
-    poll_fn(|cx| Poll::Ready(_ = many.as_mut().poll(cx))).await;
+    let _ = poll_fn(|cx| Poll::Ready(many.as_mut().poll(cx))).await;
     count.get()
 }
 
