@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringloop::task::{Spawn, current, spawn_reporting, yield_now};
 use ringloop::time::{now, sleep};
-use ringloop::{Builder, Runtime, call_at, call_later, call_soon, spawn};
+use ringloop::{Builder, Runtime, call_at, call_later, call_soon, spawn, task_local};
 
 use super::Log;
 use crate::support::{OnDrop, alone, build, on_each_backend, this_test};
@@ -262,4 +262,30 @@ fn without_a_hook_stderr_is_told_under_the_debug_variable_only() {
     let told = told(true);
     assert!(told.contains("ringloop: a task failed: of the default; task 1 ("), "{told}");
     assert!(told.contains("ringloop: a task failed: of the hook; task 1 ("), "{told}");
+}
+
+task_local! {
+    static OWNER: OnDrop<fn()>;
+}
+
+// L-56. Seen to fail when the callback's locals were dropped outside of what catches its panics.
+#[test]
+fn a_callback_that_drops_the_last_of_a_task_local_lets_no_panic_out_of_the_loop() {
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        let still_runs = runtime.block_on(async {
+            OWNER.sync_scope(OnDrop(|| boom("in a drop")), || {
+                call_soon(|| ());
+            });
+            OWNER.sync_scope(OnDrop(|| boom("in a drop, too")), || {
+                call_soon(|| boom("in the callback"));
+            });
+            yield_now().await;
+            true
+        });
+        assert!(still_runs);
+        let told = all(&told);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[1].contains("in the callback") && told[2].contains("in a drop, too"));
+    });
 }
