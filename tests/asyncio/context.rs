@@ -404,3 +404,20 @@ fn outside_a_runtime_there_is_no_task_and_locals_work() {
 fn to_list_tasks_outside_a_runtime_says_what_to_do() {
     all();
 }
+
+// T-34. Seen to fail when letters ran under what was set around `block_on`.
+#[test]
+fn a_task_from_another_thread_sees_nothing_of_what_is_set_around_block_on() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let handle = runtime.handle();
+        NUMBER.sync_scope(7, || {
+            runtime.block_on(async {
+                let seen = thread::spawn(move || handle.spawn(|| async { number() }));
+                assert_eq!(seen.join().unwrap().await.unwrap(), None);
+                assert_eq!(spawn(async { number() }).await.unwrap(), Some(7));
+                assert_eq!(number(), Some(7));
+            });
+        });
+    });
+}
