@@ -421,3 +421,15 @@ fn a_task_from_another_thread_sees_nothing_of_what_is_set_around_block_on() {
         });
     });
 }
+
+// T-34. Seen to fail when a scope was set by its first poll only.
+#[test]
+fn a_scope_that_is_dropped_before_its_first_poll_is_set_all_the_same() {
+    run_on_each(|| async {
+        let seen = Cell::new(None);
+        let looks = OnDrop(|| seen.set(number()));
+        drop(NUMBER.scope(7, async move { drop(looks) }));
+        assert_eq!(seen.get(), Some(7));
+        assert_eq!(number(), None);
+    });
+}
