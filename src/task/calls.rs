@@ -32,8 +32,11 @@ struct Callback<F> {
 impl<F: FnOnce()> Call for Callback<F> {
     fn run(&self) {
         if let Some((callback, locals)) = self.todo.take() {
-            let _within = Within::if_any(&locals);
+            let within = Within::if_any(&locals);
             run_callback(callback, self.scheduled_at);
+            drop(within);
+            // It may hold the last of a value: user code.
+            run_callback(|| drop(locals), self.scheduled_at);
         }
     }
 

@@ -239,6 +239,12 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
         if !known {
             let new = cx.waker().clone();
             super::discard(self.joiner.replace(Some(new)));
+            // The clone is user code, which may have ended the runtime, and told nobody.
+            if self.state.get() == State::Done
+                && let Some(joiner) = self.joiner.take()
+            {
+                super::wake(joiner);
+            }
         }
         Poll::Pending
     }

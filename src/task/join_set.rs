@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::join::{JoinError, JoinHandle, TaskId};
 use super::ready_set::ReadySet;
-use super::{poll_proceed, spawn, spend};
+use super::{poll_proceed, quietly, spawn, spend};
 use crate::note::{self, On};
 
 /// Tasks of this thread that yield their results as they end. Dropping it cancels those that run.
@@ -140,7 +140,7 @@ impl<T> JoinSet<T> {
 
     /// Lets all tasks run on alone, and empties the set. Results that were not taken are dropped.
     pub fn detach_all(&mut self) {
-        drop(self.tasks.drain());
+        drop_each(self.tasks.drain());
     }
 
     /// How many tasks there are, with those whose results were not taken.
@@ -172,10 +172,17 @@ impl<T> Default for JoinSet<T> {
 
 impl<T> Drop for JoinSet<T> {
     fn drop(&mut self) {
-        // In the order of their coming, and each before the first result is dropped, which may panic.
+        // In the order of their coming, and each before the first result is dropped, which is user code.
         let tasks = self.tasks.drain();
         tasks.iter().for_each(|task| task.0.cancel());
-        drop(tasks);
+        drop_each(tasks);
+    }
+}
+
+/// Drops handles with the results that nobody took. Two of them may panic.
+fn drop_each<T>(tasks: Vec<Member<T>>) {
+    for task in tasks {
+        quietly(|| drop(task));
     }
 }
 

@@ -152,15 +152,19 @@ impl<T: 'static> LocalKey<T> {
     ///     assert_eq!(DEPTH.get(), 1);
     /// }));
     /// ```
-    pub async fn scope<F: Future>(&'static self, value: T, future: F) -> F::Output {
-        let future = pin!(Some(future));
-        let value = Rc::new(value);
-        let mut scoped = Scoped { key: self.key(), value, outside: None, inside: None, future };
-        poll_fn(|cx| {
-            let _within = scoped.enter();
-            scoped.future.as_mut().as_pin_mut().expect("it is dropped last").poll(cx)
-        })
-        .await
+    pub fn scope<F: Future>(&'static self, value: T, future: F) -> impl Future<Output = F::Output> {
+        let mut unpolled =
+            Unpolled { key: self.key(), value: Rc::new(value), future: Some(future) };
+        async move {
+            let future = pin!(unpolled.future.take());
+            let (key, value) = (unpolled.key, unpolled.value.clone());
+            let mut scoped = Scoped { key, value, outside: None, inside: None, future };
+            poll_fn(|cx| {
+                let _within = scoped.enter();
+                scoped.future.as_mut().as_pin_mut().expect("it is dropped last").poll(cx)
+            })
+            .await
+        }
     }
 
     /// Runs `f` with `value` set.
@@ -231,6 +235,23 @@ impl fmt::Display for AccessError {
 }
 
 impl std::error::Error for AccessError {}
+
+/// A future whose drop sees one more local, until its first poll takes it out.
+struct Unpolled<F> {
+    key: usize,
+    value: Rc<dyn Any>,
+    future: Option<F>,
+}
+
+impl<F> Drop for Unpolled<F> {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            let locals = Locals::with(&snapshot(), self.key, self.value.clone());
+            let _within = Within::new(Some(locals));
+            drop(future);
+        }
+    }
+}
 
 /// A future whose polls and whose drop see one more local.
 struct Scoped<'a, F> {

@@ -215,7 +215,9 @@ impl<F: Future + Unpin> ReadySet<F> {
         self.ready.listen(cx.waker());
         for _ in 0..self.ready.len() {
             let Some(Turn { key, mut member, waker }) = self.next() else { break };
+            let left = RemoveOnDrop { members: &mut self.members, key };
             let polled = std::pin::Pin::new(&mut member).poll(&mut Context::from_waker(&waker));
+            std::mem::forget(left);
             match polled {
                 Poll::Pending => self.put_back(key, member),
                 Poll::Ready(output) => {
@@ -225,6 +227,18 @@ impl<F: Future + Unpin> ReadySet<F> {
             }
         }
         Poll::Pending
+    }
+}
+
+/// Forgets a member whose poll panics: nobody would wait for it but in vain.
+struct RemoveOnDrop<'a, M> {
+    members: &'a mut Slab<Member<M>>,
+    key: usize,
+}
+
+impl<M> Drop for RemoveOnDrop<'_, M> {
+    fn drop(&mut self) {
+        self.members.remove(self.key);
     }
 }
 

@@ -16,7 +16,7 @@ use super::cell::{Run, TaskCell, quietly};
 use super::home::{Home, HomeRef, Tenancy};
 use super::info::TaskInfo;
 use super::join::{JoinHandle, TaskId};
-use super::locals;
+use super::locals::{self, Within};
 use super::mail::Letter;
 use super::unhandled::Hook;
 use super::waker::Address;
@@ -245,6 +245,8 @@ impl Tasks {
             },
             |letter| letters.push(letter),
         );
+        // They come from nowhere here: what is set around `block_on` is not for them.
+        let _within = (!letters.is_empty()).then(|| Within::if_any(&None));
         for letter in letters {
             quietly(letter);
         }

@@ -19,7 +19,7 @@ use crate::sys::sync::Arc;
 #[doc(alias = "call_exception_handler")]
 #[non_exhaustive]
 pub struct Unhandled<'a> {
-    /// What happened: "a task panicked", "a task failed" or "a callback panicked".
+    /// What happened: "a task panicked", "a task failed", "a callback panicked" and the like.
     pub message: &'static str,
     /// What went wrong: the error, or the text of the panic.
     pub error: &'a dyn Display,
@@ -27,7 +27,7 @@ pub struct Unhandled<'a> {
     pub panic: Option<&'a (dyn Any + Send)>,
     /// The task, if it was one.
     pub task: Option<TaskInfo>,
-    /// Where the task was spawned, or the callback scheduled.
+    /// Where the task was spawned, the callback scheduled, the child added, or the group opened.
     pub location: &'static Location<'static>,
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn run_callback(callback: impl FnOnce(), location: &'static Location<
 }
 
 #[cold]
-fn report_panic(
+pub(super) fn report_panic(
     hook: Option<&Hook>,
     message: &'static str,
     payload: Box<dyn Any + Send>,

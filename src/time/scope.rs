@@ -102,9 +102,14 @@ impl Timeout {
                 discard(waiter);
                 return Poll::Ready(Ok(output));
             }
+            let when = self.when.get();
             let expired = self.poll_limit(&mut sleep, had_budget, cx);
             if expired.is_pending() {
                 self.wait(waiter, cx);
+                // The clone of a waker is user code, which may have moved the limit, and told nobody.
+                if self.when.get() != when {
+                    self.wake();
+                }
             } else {
                 discard(waiter);
             }
@@ -156,10 +161,14 @@ impl Timeout {
             State::Finished => return Err(RescheduleError { expired: false }),
         }
         self.when.set(when.into());
+        self.wake();
+        Ok(())
+    }
+
+    fn wake(&self) {
         if let Some(waiter) = self.waiter.take() {
             wake(waiter);
         }
-        Ok(())
     }
 
     /// When time is up; `None`: never. An outer [`with_deadline`](super::with_deadline) may end it before.

@@ -404,3 +404,32 @@ fn outside_a_runtime_there_is_no_task_and_locals_work() {
 fn to_list_tasks_outside_a_runtime_says_what_to_do() {
     all();
 }
+
+// T-34. Seen to fail when letters ran under what was set around `block_on`.
+#[test]
+fn a_task_from_another_thread_sees_nothing_of_what_is_set_around_block_on() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let handle = runtime.handle();
+        NUMBER.sync_scope(7, || {
+            runtime.block_on(async {
+                let seen = thread::spawn(move || handle.spawn(|| async { number() }));
+                assert_eq!(seen.join().unwrap().await.unwrap(), None);
+                assert_eq!(spawn(async { number() }).await.unwrap(), Some(7));
+                assert_eq!(number(), Some(7));
+            });
+        });
+    });
+}
+
+// T-34. Seen to fail when a scope was set by its first poll only.
+#[test]
+fn a_scope_that_is_dropped_before_its_first_poll_is_set_all_the_same() {
+    run_on_each(|| async {
+        let seen = Cell::new(None);
+        let looks = OnDrop(|| seen.set(number()));
+        drop(NUMBER.scope(7, async move { drop(looks) }));
+        assert_eq!(seen.get(), Some(7));
+        assert_eq!(number(), None);
+    });
+}

@@ -5,16 +5,16 @@
 //!             poll_end: how it ended                 outcome: its value
 //! ```
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
+use super::harvest::Panic;
 use crate::task::join::{JoinError, JoinHandle};
-use crate::task::{discard, poll_proceed, quietly, spend, wake};
+use crate::task::{discard, poll_proceed, spend, wake};
 
 /// What the group sees of a child.
 pub(super) trait Member<E> {
@@ -31,7 +31,7 @@ pub(super) enum End<E> {
     /// With a value, or cancelled.
     Fine,
     Failed(E),
-    Panicked(Box<dyn Any + Send>),
+    Panicked(Panic),
 }
 
 /// What a handle sees of a child.
@@ -92,16 +92,22 @@ pub(super) struct Scoped<F, T> {
     /// Its own: known since its first poll.
     waker: Cell<Option<Waker>>,
     outcome: Outcome<T>,
+    added_at: &'static Location<'static>,
 }
 
 impl<F, T> Scoped<F, T> {
-    pub(super) fn new(future: F) -> Self {
+    pub(super) fn new(future: F, added_at: &'static Location<'static>) -> Self {
         Self {
             future: RefCell::new(Some(Box::pin(future))),
             cancelled: Cell::new(false),
             waker: Cell::new(None),
             outcome: Outcome::new(),
+            added_at,
         }
+    }
+
+    fn panic(&self, payload: Box<dyn std::any::Any + Send>) -> Panic {
+        Panic::here("a child of a task group panicked", payload, self.added_at)
     }
 
     fn ask_to_end(&self) {
@@ -131,9 +137,17 @@ impl<E, T, F: Future<Output = Result<T, E>>> Member<E> for Scoped<F, T> {
         }
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(future)));
         Poll::Ready(match (polled, dropped) {
-            (Err(payload), _) | (Ok(_), Err(payload)) => {
+            (Err(payload), dropped) => {
+                // Only one is the block's, and the other must not be lost.
+                if let Err(second) = dropped {
+                    self.panic(second).report();
+                }
                 self.outcome.set(Err(JoinError::cancelled()));
-                End::Panicked(payload)
+                End::Panicked(self.panic(payload))
+            }
+            (Ok(_), Err(payload)) => {
+                self.outcome.set(Err(JoinError::cancelled()));
+                End::Panicked(self.panic(payload))
             }
             (Ok(Poll::Ready(Ok(value))), Ok(())) => {
                 self.outcome.set(Ok(value));
@@ -156,7 +170,9 @@ impl<E, T, F: Future<Output = Result<T, E>>> Member<E> for Scoped<F, T> {
 
     fn abandon(&self) {
         let future = self.future.take();
-        quietly(|| drop(future));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            self.panic(payload).report();
+        }
         self.outcome.set(Err(JoinError::cancelled()));
     }
 }
@@ -188,9 +204,12 @@ impl<T, E> Member<E> for Spawned<T, E> {
         let (value, end) = match ready!(self.task.poll_join(cx)) {
             Ok(Ok(value)) => (Ok(value), End::Fine),
             Ok(Err(error)) => (Err(JoinError::cancelled()), End::Failed(error)),
-            Err(error) => match error.try_into_panic() {
-                Ok(payload) => (Err(JoinError::cancelled()), End::Panicked(payload)),
-                Err(cancelled) => (Err(cancelled), End::Fine),
+            Err(error) => match error.into_parts() {
+                Some((payload, hook)) => {
+                    let panic = Panic::of_task(payload, hook, self.task.info());
+                    (Err(JoinError::cancelled()), End::Panicked(panic))
+                }
+                None => (Err(JoinError::cancelled()), End::Fine),
             },
         };
         self.outcome.set(value);

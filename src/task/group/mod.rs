@@ -11,16 +11,17 @@
 
 mod child;
 mod error;
+mod harvest;
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use self::harvest::Harvest;
 use super::local::spawn;
 use super::quietly;
 use super::ready_set::{Ready, ReadySet, Turn};
@@ -83,25 +84,6 @@ enum Phase {
     Ended,
 }
 
-/// What has come out of a block so far.
-struct Harvest<R, E> {
-    value: Option<R>,
-    errors: Vec<E>,
-    /// The body's, which goes last.
-    own: Option<E>,
-    panic: Option<Box<dyn Any + Send>>,
-}
-
-impl<R, E> Harvest<R, E> {
-    /// Keeps the first; the hook has told of the others.
-    fn panicked(&mut self, payload: Box<dyn Any + Send>) {
-        match self.panic {
-            None => self.panic = Some(payload),
-            Some(_) => quietly(|| drop(payload)),
-        }
-    }
-}
-
 impl<'env, E> TaskGroup<'env, E> {
     /// Runs `body`, which adds children to the group that it is given, and waits until it and all
     /// children have ended.
@@ -120,7 +102,8 @@ impl<'env, E> TaskGroup<'env, E> {
     /// # Panics
     ///
     /// When the body or a child has panicked, with the first payload, after all have ended. Errors
-    /// besides are lost then.
+    /// besides are lost then. Further panics, and the first where the block is dropped before it could
+    /// pass it on, go to the hook of [`Builder::on_unhandled`](crate::Builder::on_unhandled).
     ///
     /// # Cancel safety
     ///
@@ -142,7 +125,19 @@ impl<'env, E> TaskGroup<'env, E> {
     ///     assert_eq!(group.await.unwrap_err().errors(), ["broken"]);
     /// });
     /// ```
-    pub async fn scope<R, B, F>(body: B) -> Result<Option<R>, GroupError<E>>
+    #[track_caller]
+    pub fn scope<R, B, F>(body: B) -> impl Future<Output = Result<Option<R>, GroupError<E>>>
+    where
+        B: FnOnce(Self) -> F,
+        F: Future<Output = Result<R, E>>,
+    {
+        Self::run(body, Location::caller())
+    }
+
+    async fn run<R, B, F>(
+        body: B,
+        opened_at: &'static Location<'static>,
+    ) -> Result<Option<R>, GroupError<E>>
     where
         B: FnOnce(Self) -> F,
         F: Future<Output = Result<R, E>>,
@@ -151,19 +146,12 @@ impl<'env, E> TaskGroup<'env, E> {
         let ready = children.ready().clone();
         let shared = Rc::new(Shared { phase, children: RefCell::new(children), ready });
         let end = EndOnDrop(shared.clone());
-        let mut harvest = Harvest { value: None, errors: Vec::new(), own: None, panic: None };
+        let mut harvest = Harvest::new(opened_at);
         // Declared last, so dropped first: what it adds meanwhile is ended as well.
         let mut body = pin!(Some(body(Self { shared: shared.clone() })));
         poll_fn(|cx| shared.poll(cx, body.as_mut(), &mut harvest)).await;
         drop(end);
-        if let Some(payload) = harvest.panic {
-            resume_unwind(payload);
-        }
-        harvest.errors.extend(harvest.own);
-        match harvest.errors.is_empty() {
-            true => Ok(harvest.value),
-            false => Err(GroupError::new(harvest.errors)),
-        }
+        harvest.finish()
     }
 
     /// Runs `future` as a task of the current runtime that belongs to the group; see
@@ -196,6 +184,7 @@ impl<'env, E> TaskGroup<'env, E> {
     /// What its children share in one poll of their block is one task's budget, and a child that computes
     /// for long holds up the others. A closed group drops `future` at once, and the handle says
     /// *cancelled*.
+    #[track_caller]
     pub fn spawn_scoped<T, F>(&self, future: F) -> ChildHandle<'env, T>
     where
         F: Future<Output = Result<T, E>> + 'env,
@@ -205,7 +194,7 @@ impl<'env, E> TaskGroup<'env, E> {
         if self.is_closed() {
             return ChildHandle::refused();
         }
-        let child = Rc::new(Scoped::new(future));
+        let child = Rc::new(Scoped::new(future, Location::caller()));
         self.shared.add(child.clone());
         ChildHandle::new(child)
     }
@@ -310,7 +299,7 @@ impl<'env, E> Shared<'env, E> {
                 self.close();
             }
             Err(payload) => {
-                harvest.panicked(payload);
+                harvest.panicked_here(payload);
                 self.close();
             }
         }
@@ -336,14 +325,14 @@ impl<'env, E> Shared<'env, E> {
                 harvest.errors.push(error);
                 self.close();
             }
-            End::Panicked(payload) => {
-                harvest.panicked(payload);
+            End::Panicked(panic) => {
+                harvest.panicked(panic);
                 self.close();
             }
         }
         // With its value, where nobody has a handle: user code.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(member))) {
-            harvest.panicked(payload);
+            harvest.panicked_here(payload);
             self.close();
         }
         true
@@ -353,7 +342,7 @@ impl<'env, E> Shared<'env, E> {
 /// Drops the body.
 fn end_body<R, E, F>(mut body: Pin<&mut Option<F>>, harvest: &mut Harvest<R, E>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| body.set(None))) {
-        harvest.panicked(payload);
+        harvest.panicked_here(payload);
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use ringloop::task::{Spawn, current, spawn_reporting, yield_now};
+use ringloop::task::{Spawn, TaskGroup, current, spawn_reporting, yield_now};
 use ringloop::time::{now, sleep};
-use ringloop::{Builder, Runtime, call_at, call_later, call_soon, spawn};
+use ringloop::{Builder, Runtime, call_at, call_later, call_soon, spawn, task_local};
 
 use super::Log;
 use crate::support::{OnDrop, alone, build, on_each_backend, this_test};
@@ -262,4 +262,79 @@ fn without_a_hook_stderr_is_told_under_the_debug_variable_only() {
     let told = told(true);
     assert!(told.contains("ringloop: a task failed: of the default; task 1 ("), "{told}");
     assert!(told.contains("ringloop: a task failed: of the hook; task 1 ("), "{told}");
+}
+
+task_local! {
+    static OWNER: OnDrop<fn()>;
+}
+
+// L-56. Seen to fail when the callback's locals were dropped outside of what catches its panics.
+#[test]
+fn a_callback_that_drops_the_last_of_a_task_local_lets_no_panic_out_of_the_loop() {
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        let still_runs = runtime.block_on(async {
+            OWNER.sync_scope(OnDrop(|| boom("in a drop")), || {
+                call_soon(|| ());
+            });
+            OWNER.sync_scope(OnDrop(|| boom("in a drop, too")), || {
+                call_soon(|| boom("in the callback"));
+            });
+            yield_now().await;
+            true
+        });
+        assert!(still_runs);
+        let told = all(&told);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[1].contains("in the callback") && told[2].contains("in a drop, too"));
+    });
+}
+
+// F-08, check 31. Seen to fail when the second was dropped.
+#[test]
+fn of_several_panics_of_a_group_one_goes_on_and_the_others_are_reported() {
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        let line = line!() + 6;
+        runtime.block_on(async {
+            let group = spawn(TaskGroup::scope(async |group| {
+                group.spawn(async { Ok::<(), ()>(boom("first")) });
+                group.spawn(async { Ok(boom("second")) });
+                let guard = OnDrop(|| boom("third"));
+                group.spawn_scoped(async {
+                    let _guard = guard;
+                    pending::<Result<(), ()>>().await
+                });
+                Ok(())
+            }));
+            assert_eq!(group.await.unwrap_err().to_string(), "the task panicked: first");
+        });
+        let mut told = all(&told);
+        told.sort();
+        assert_eq!(told.len(), 2, "{told:?}");
+        let place = format!("scheduled at {}:{line}", file!());
+        assert_eq!(told[0], format!("panic | a child of a task group panicked: third; {place}"));
+        assert!(told[1].starts_with("panic | a task panicked: second; task 3 ("), "{told:?}");
+    });
+}
+
+// F-08, check 31. Seen to fail when the panic went with the block.
+#[test]
+fn a_group_that_is_cancelled_while_it_closes_has_its_panic_reported() {
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        runtime.block_on(async {
+            let group = spawn(TaskGroup::scope(async |group| {
+                group.spawn_scoped(async { Ok::<(), ()>(boom("lost")) });
+                group.spawn(pending::<Result<(), ()>>());
+                Ok(())
+            }));
+            yield_now().await;
+            group.cancel();
+            assert!(group.await.unwrap_err().is_cancelled());
+            let told = all(&told);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with("panic | a child of a task group panicked: lost;"));
+        });
+    });
 }

@@ -413,3 +413,20 @@ fn a_shield_in_a_gather_and_a_gather_in_a_shield_go_on() {
         assert_eq!(ended.get(), 3);
     });
 }
+
+// T-22. Seen to fail when the place of who panicked stayed, and was waited for.
+#[test]
+fn a_future_that_panics_is_gone_from_those_that_are_awaited_as_they_complete() {
+    run_on_each(|| async {
+        let futures = [true, false].map(async |panics| {
+            assert!(!panics, "the first panics");
+            2
+        });
+        let mut results = as_completed(futures);
+        let next = catch_unwind(AssertUnwindSafe(|| poll_once(&mut Box::pin(results.next()))));
+        assert_eq!(sentence(&*next.unwrap_err()), "the first panics");
+        assert_eq!(results.len(), 1);
+        assert_eq!(results.next().await, Some((1, 2)));
+        assert_eq!(results.next().await, None);
+    });
+}

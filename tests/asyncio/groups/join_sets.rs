@@ -8,7 +8,7 @@ use ringloop::task::{JoinSet, yield_now};
 use ringloop::{metrics, spawn};
 
 use crate::gate::{counts, gates};
-use crate::support::{poll_once, run_on_each};
+use crate::support::{OnDrop, poll_once, run_on_each};
 
 #[test]
 fn a_join_set_gives_results_as_tasks_end_and_says_which() {
@@ -91,6 +91,33 @@ fn a_join_set_takes_tasks_that_run_already_and_keeps_no_place_of_the_ended() {
             assert_eq!(set.try_join_next().unwrap().unwrap(), round);
             assert_eq!(set.join_next().await.unwrap().unwrap(), round);
             assert!(set.is_empty());
+        }
+    });
+}
+
+// Seen to abort when the results were dropped as one.
+#[test]
+fn results_whose_drops_panic_do_not_keep_each_other_from_being_dropped() {
+    run_on_each(|| async {
+        for detach in [false, true] {
+            let dropped = Rc::new(Cell::new(0));
+            let mut set = JoinSet::new();
+            for _ in 0..3 {
+                let dropped = dropped.clone();
+                set.spawn(async move {
+                    OnDrop(move || {
+                        dropped.set(dropped.get() + 1);
+                        std::panic::resume_unwind(Box::new("a drop"));
+                    })
+                });
+            }
+            yield_now().await;
+            if detach {
+                set.detach_all();
+            } else {
+                drop(set);
+            }
+            assert_eq!(dropped.get(), 3);
         }
     });
 }

@@ -1,13 +1,17 @@
 //! Wakers that come back into the primitive that clones, wakes or drops them.
 
 use std::cell::{Cell, RefCell};
+use std::future::pending;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use ringloop::spawn;
 use ringloop::sync::{Barrier, Condvar, Event, Mutex, Notify, Semaphore};
+use ringloop::time::{Timeout, now};
 
 use super::hooks::{Call, hook, unhook, waker, wakes};
+use crate::support::{build, on_each_backend, run_on_each};
 
 fn poll<F: Future + Unpin>(future: &mut F, number: usize) -> Poll<F::Output> {
     let waker = waker(number);
@@ -150,4 +154,36 @@ fn wakers_that_panic_are_heard_by_nobody_else() {
     unhook();
     assert!(set.is_ok());
     assert!(poll(&mut first, 1).is_ready() && poll(&mut second, 2).is_ready());
+}
+
+// Seen to fail when the task was not looked at again after the clone.
+#[test]
+fn who_waits_for_a_task_is_woken_when_the_clone_of_its_waker_ends_the_runtime() {
+    on_each_backend(|builder| {
+        let mut runtime = build(builder);
+        let mut task = runtime.block_on(async { spawn(pending::<()>()) });
+        let before = wakes();
+        at_first(Call::Clone, move || drop(runtime));
+        assert!(poll(&mut task, 1).is_pending());
+        assert_eq!(wakes(), before + 1);
+        let ended = poll(&mut task, 1);
+        assert!(matches!(ended, Poll::Ready(Err(error)) if error.is_cancelled()));
+        unhook();
+    });
+}
+
+// Seen to fail when the limit was not looked at again after the clone.
+#[test]
+fn a_limit_that_the_clone_of_a_waker_moves_is_looked_at_again() {
+    run_on_each(|| async {
+        let before = wakes();
+        let limit = Rc::new(Timeout::new(None));
+        let moved = limit.clone();
+        at_first(Call::Clone, move || moved.reschedule(now()).unwrap());
+        let mut run = Box::pin(limit.run(pending::<()>()));
+        assert!(poll(&mut run, 2).is_pending());
+        assert_eq!(wakes(), before + 1);
+        unhook();
+        assert!(run.await.is_err());
+    });
 }
