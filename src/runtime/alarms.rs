@@ -8,7 +8,7 @@ use super::core::Core;
 use super::sink::Sink;
 use super::timers::Key;
 use crate::driver::Driver;
-use crate::task::{Call, discard};
+use crate::task::{Call, discard, quietly};
 
 /// Timers that may lie outside of the CPU's own caches.
 const VERY_MANY: usize = 20_000;
@@ -56,6 +56,20 @@ impl Core {
     /// Queues `call` at `deadline`.
     pub(super) fn set_call(&self, deadline: Instant, call: Rc<dyn Call>) -> Key {
         self.timers.borrow_mut().insert(deadline, Alarm::Other(Box::new(Other::Call(call))))
+    }
+
+    /// Drops the callbacks that wait for their moment, with what they captured.
+    pub(super) fn give_up_calls(&self) {
+        let call_of = |alarm: &Alarm| match alarm {
+            Alarm::Other(other) => match &**other {
+                Other::Call(call) => Some(call.clone()),
+                Other::Sink(_) => None,
+            },
+            Alarm::Wake(_) => None,
+        };
+        // Outside of the borrow: what they captured is user code.
+        let calls: Vec<_> = self.timers.borrow().values().filter_map(call_of).collect();
+        calls.into_iter().for_each(|call| quietly(|| call.cancel()));
     }
 
     /// Changes whom a timer wakes. False: it has fired.

@@ -3,7 +3,7 @@
 //! 1. Refuse spawns.
 //! 2. Cancel the root token, if anybody asked for it, and turn the loop until its holders have cleaned up,
 //!    within the grace. Tasks that hold nothing of it are not waited for.
-//! 3. Drop the tasks, in spawn order, nothing borrowed.
+//! 3. Drop the tasks, in spawn order, then the callbacks that wait for their moment, nothing borrowed.
 //! 4. Flush outboxes, within the grace.
 //! 5. Cancel what is in flight and wait for the kernel: for what is left of the grace, but for at
 //!    least [`CANCEL`], for a peer that does not read uses up the grace in step 4.
@@ -89,6 +89,7 @@ pub(super) fn end(core: &Rc<Core>) {
         watcher.report_pending(core.tasks().all());
     }
     core.tasks().end_all();
+    core.give_up_calls();
     let flushed = wound_up.and_then(|()| turn_until(core, deadline, || core.unsent() == 0));
     core.forget_waiting();
     core.cancel_all();

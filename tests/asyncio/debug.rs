@@ -169,6 +169,21 @@ fn what_was_pending_or_open_at_the_end_is_reported() {
     });
 }
 
+// D-08. Seen to fail when the timers' callbacks were dropped after the report.
+#[test]
+fn what_a_callback_owns_is_not_open_at_the_end() {
+    on_each_backend(|builder| {
+        let reports = Reports::of(builder);
+        let mut runtime = build(builder);
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            ringloop::call_later(Duration::from_secs(3600), move || drop(listener));
+        });
+        drop(runtime);
+        assert_eq!(reports.take(), [""; 0]);
+    });
+}
+
 // G-A1, G-A2, G-A4, G-A6, check 150.
 #[test]
 fn the_tree_says_what_each_task_waits_for_and_who_awaits_whom() {

@@ -454,6 +454,27 @@ fn a_forked_child_has_the_default_back_tells_its_parent_nothing_and_may_subscrib
     });
 }
 
+// L-51, R-06. Seen to fail when the child's handler took its parent's subscribers for its own.
+#[test]
+fn a_child_of_a_subscriber_to_sigint_is_interrupted() {
+    alone("signals::a_child_of_a_subscriber_to_sigint_is_interrupted", || {
+        on_each_backend(|builder| {
+            by_default(SignalKind::interrupt());
+            let mut runtime = build(builder.ctrl_c(true));
+            let ours = runtime.block_on(async { signal(SignalKind::interrupt()).unwrap() });
+            let ended = forked(|| {
+                let run = build(builder).block_on_interruptible(async {
+                    raise(SignalKind::interrupt());
+                    std::future::pending::<()>().await;
+                });
+                assert!(run.is_err());
+            });
+            assert!(ended.success(), "{ended}");
+            drop(ours);
+        });
+    });
+}
+
 // L-51, check 147.
 #[test]
 fn ctrl_c_is_heard_once_and_the_default_is_back_then() {

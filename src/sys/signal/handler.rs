@@ -30,6 +30,9 @@ pub(super) static LINES: [Line; 65] = [const {
 /// What SIGINT does where nobody subscribed to it.
 pub(super) static INTERRUPT: AtomicU8 = AtomicU8::new(interrupt::OFF);
 
+/// Handlers that decide what a SIGINT does, and may set it to its default.
+static DECIDING: AtomicUsize = AtomicUsize::new(0);
+
 /// The values of [`INTERRUPT`].
 pub(super) mod interrupt {
     /// Nobody's concern.
@@ -81,10 +84,11 @@ fn hear(signal: libc::c_int) {
         return give_back(signal);
     }
     if signal == libc::SIGINT && line.subscribers.load(SeqCst) == 0 {
-        match INTERRUPT.compare_exchange(interrupt::ARMED, interrupt::FIRED, SeqCst, SeqCst) {
-            Ok(_) => by_default(signal),
-            Err(interrupt::FIRED) => return give_back(signal),
-            Err(_) => {}
+        DECIDING.fetch_add(1, SeqCst);
+        let is_given_back = decide(signal, line);
+        DECIDING.fetch_sub(1, SeqCst);
+        if is_given_back {
+            return;
         }
     }
     // First the count, then the ring: whoever hears the ring sees the count.
@@ -96,6 +100,39 @@ fn hear(signal: libc::c_int) {
             ring(place.fd.load(SeqCst));
         }
     }
+}
+
+/// Notes a SIGINT that nobody subscribed to, or gives it back: whether it did that.
+fn decide(signal: libc::c_int, line: &Line) -> bool {
+    // Again: whoever subscribed before we were counted does not wait for us.
+    if line.subscribers.load(SeqCst) > 0 {
+        return false;
+    }
+    match INTERRUPT.compare_exchange(interrupt::ARMED, interrupt::FIRED, SeqCst, SeqCst) {
+        Ok(_) => by_default(signal),
+        Err(interrupt::FIRED) => {
+            give_back(signal);
+            return true;
+        }
+        Err(_) => {}
+    }
+    false
+}
+
+/// Waits until no handler that found nobody subscribed to SIGINT is about to set it to its default. They
+/// are done in an instant, and no new one comes once somebody is.
+pub(super) fn wait_for_decisions() {
+    while DECIDING.load(SeqCst) > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// Forgets who subscribed in the process that this one was forked from.
+pub(super) fn begin_anew() {
+    INTERRUPT.store(interrupt::OFF, SeqCst);
+    // Those who decided at the fork are not here.
+    DECIDING.store(0, SeqCst);
+    LINES.iter().for_each(|line| line.subscribers.store(0, SeqCst));
 }
 
 /// What would have happened without us happens.

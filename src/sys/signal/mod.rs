@@ -43,6 +43,10 @@ impl Subscription {
         may_be_caught(signal)?;
         let mut dispositions = dispositions();
         LINES[signal as usize].subscribers.fetch_add(1, SeqCst);
+        if signal == libc::SIGINT {
+            // Else one of them could take away what `hold` finds standing.
+            handler::wait_for_decisions();
+        }
         match dispositions.hold(signal) {
             Ok(ours) => {
                 ours.subscribers += 1;
@@ -94,6 +98,7 @@ impl Interrupt {
     /// What `sigaction(2)` says.
     pub(crate) fn new() -> io::Result<Option<Self>> {
         let mut dispositions = dispositions();
+        handler::wait_for_decisions();
         let free = is_default(&get(libc::SIGINT)?);
         if !free || dispositions.0.iter().any(|ours| ours.signal == libc::SIGINT) {
             return Ok(None);
@@ -199,10 +204,16 @@ fn dispositions() -> MutexGuard<'static, Dispositions> {
             return guard;
         }
         let new = Box::into_raw(Box::new(Mutex::new(Dispositions(Vec::new()))));
-        if HERE.compare_exchange(here, new, SeqCst, SeqCst).is_err() {
-            // SAFETY: nobody else has seen it.
-            drop(unsafe { Box::from_raw(new) });
+        // SAFETY: it was made just now, and is freed below only where nobody else has seen it.
+        let guard = unsafe { &*new }.lock();
+        if HERE.compare_exchange(here, new, SeqCst, SeqCst).is_ok() {
+            // Locked: nobody subscribes before that is done.
+            handler::begin_anew();
+            return guard.expect("this process made it");
         }
+        drop(guard);
+        // SAFETY: nobody else has seen it, and the guard is gone.
+        drop(unsafe { Box::from_raw(new) });
     }
 }
 
