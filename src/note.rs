@@ -54,6 +54,35 @@ pub(crate) fn waits_for(note: impl FnOnce() -> Note) {
     }
 }
 
+/// Where the notes of what is polled next begin.
+#[inline]
+pub(crate) fn mark() -> usize {
+    if is_heard() { NOTES.try_with(|notes| notes.borrow().len()).unwrap_or(0) } else { 0 }
+}
+
+/// Takes back the notes that were left since `mark`: for a set, which does not poll all of its members
+/// each time.
+#[inline]
+pub(crate) fn take_since(mark: usize) -> Vec<Note> {
+    if !is_heard() {
+        return Vec::new();
+    }
+    let take = |notes: &RefCell<Vec<Note>>| {
+        let mut notes = notes.borrow_mut();
+        let mark = mark.min(notes.len());
+        notes.split_off(mark)
+    };
+    NOTES.try_with(take).unwrap_or_default()
+}
+
+/// Leaves them again.
+#[inline]
+pub(crate) fn again<'a>(notes: impl Iterator<Item = &'a Note>) {
+    if is_heard() {
+        notes.for_each(|note| leave(*note));
+    }
+}
+
 #[inline]
 fn is_heard() -> bool {
     HEARD.get()

@@ -87,7 +87,11 @@ impl<T> JoinHandle<T> {
 
     /// The result, without a question of budget; else `cx` hears of the end.
     pub(super) fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
-        self.task.poll_join(cx)
+        let polled = self.task.poll_join(cx);
+        if polled.is_pending() {
+            self.note();
+        }
+        polled
     }
 
     /// Whether the task has ended; else `cx` hears of it. The result stays.
@@ -97,7 +101,13 @@ impl<T> JoinHandle<T> {
         }
         let pending = self.task.poll_join(cx);
         debug_assert!(pending.is_pending());
+        self.note();
         Poll::Pending
+    }
+
+    #[inline]
+    fn note(&self) {
+        note::waits_for(|| Note { what: "the end", on: On::Task(self.task.info().id.0) });
     }
 
     /// Whether the task has panicked, or left a value of which `is_error` says yes. It must not touch
@@ -118,7 +128,7 @@ impl<T> Future for JoinHandle<T> {
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                note::waits_for(|| Note { what: "the end", on: On::Task(self.task.info().id.0) });
+                self.note();
                 Poll::Pending
             }
         }

@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use slab::Slab;
 
+use crate::note::{self, Note};
 use crate::sys::sync::{Arc, Mutex};
 
 /// Futures, or what stands for them, each with a waker of its own.
@@ -27,6 +28,8 @@ pub(crate) struct ReadySet<M> {
     ready: Arc<Ready>,
     /// Of the next member.
     number: u64,
+    /// Where the notes of the member begin whose turn it is.
+    mark: usize,
 }
 
 struct Member<M> {
@@ -34,6 +37,8 @@ struct Member<M> {
     here: Option<M>,
     /// In the order of their coming, for keys are used again.
     number: u64,
+    /// What it waits for, where somebody wants to know.
+    notes: Vec<Note>,
 }
 
 /// A member that was woken, taken out to be polled.
@@ -130,13 +135,17 @@ impl Wake for Place {
 impl<M> ReadySet<M> {
     pub(crate) fn new() -> Self {
         let ready = Arc::new(Ready(Mutex::new(Queue::default())));
-        Self { members: Slab::new(), wakers: Vec::new(), ready, number: 0 }
+        Self { members: Slab::new(), wakers: Vec::new(), ready, number: 0, mark: 0 }
     }
 
     /// Takes a member in, to be polled at the set's next poll. Keys count from zero, and those of
     /// members that have ended are used again.
     pub(crate) fn insert(&mut self, member: M) -> usize {
-        let key = self.members.insert(Member { here: Some(member), number: self.number });
+        let key = self.members.insert(Member {
+            here: Some(member),
+            number: self.number,
+            notes: Vec::new(),
+        });
         self.number += 1;
         if key == self.wakers.len() {
             self.wakers.push(Waker::from(Arc::new(Place { key, ready: self.ready.clone() })));
@@ -160,13 +169,21 @@ impl<M> ReadySet<M> {
             let Some(member) = self.members.get_mut(key).and_then(|place| place.here.take()) else {
                 continue;
             };
+            self.mark = note::mark();
             return Some(Turn { key, member, waker: self.wakers[key].clone() });
         }
     }
 
     /// Puts back what a turn took out: it goes on waiting.
     pub(crate) fn put_back(&mut self, key: usize, member: M) {
-        self.members[key].here = Some(member);
+        let place = &mut self.members[key];
+        place.here = Some(member);
+        place.notes = note::take_since(self.mark);
+    }
+
+    /// Notes what all members wait for, also those whose turn it was not.
+    pub(crate) fn note(&self) {
+        note::again(self.members.iter().flat_map(|(_, member)| &member.notes));
     }
 
     /// Forgets a member that a turn took out: it has ended.
@@ -226,6 +243,7 @@ impl<F: Future + Unpin> ReadySet<F> {
                 }
             }
         }
+        self.note();
         Poll::Pending
     }
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringloop::debug::{self, Report, State, tree};
+use ringloop::future::gather;
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::queue::Queue;
 use ringloop::signal::SignalKind;
 use ringloop::sync::{Mutex, oneshot};
-use ringloop::task::{Spawn, yield_now};
+use ringloop::task::{JoinSet, Spawn, TaskGroup, yield_now};
 use ringloop::time::sleep;
 use ringloop::{Builder, spawn};
 
@@ -245,6 +246,43 @@ fn the_tree_names_locks_and_queues_that_tasks_wait_for() {
             assert_eq!(wait(3).what(), "Queue::get", "{tree}");
             assert_eq!(wait(4).what(), "oneshot::Receiver", "{tree}");
             drop((held, sender));
+        });
+    });
+}
+
+// G-A4: what awaits many tasks awaits them all, also after one of them has ended.
+// Seen to fail when a set notes only what was polled last.
+#[test]
+fn whoever_awaits_many_is_seen_to_await_those_that_are_left() {
+    on_each_backend(|builder| {
+        let _reports = Reports::of(builder);
+        build(builder).block_on(async {
+            let [first, second] = [(); 2].map(|()| spawn(pending::<()>()));
+            let short = spawn(yield_now());
+            let all = spawn(async { drop(gather(vec![first, second, short]).await) });
+            let mut set = JoinSet::new();
+            set.spawn(pending::<()>());
+            let next = spawn(async move { drop(set.join_next().await) });
+            let group = TaskGroup::<()>::scope(async |group| {
+                group.spawn(pending::<Result<(), ()>>());
+                group.spawn(async { Ok(()) });
+                Ok(())
+            });
+            let group = spawn(async { drop(group.await) });
+            settle().await;
+            settle().await;
+            let tree = tree();
+            let awaited = |of: &ringloop::JoinHandle<()>| {
+                let node = tree
+                    .tasks()
+                    .iter()
+                    .find(|node| node.task().map(|task| task.id()) == Some(of.id()));
+                node.unwrap().awaits().count()
+            };
+            assert_eq!((awaited(&all), awaited(&next), awaited(&group)), (2, 1, 1), "{tree}");
+            all.cancel();
+            next.cancel();
+            group.cancel();
         });
     });
 }

@@ -274,6 +274,7 @@ impl<'env, E> Shared<'env, E> {
         if body.is_none() && self.children.borrow().is_empty() {
             Poll::Ready(())
         } else {
+            self.children.borrow().note();
             note::waits("TaskGroup::scope", On::Nothing);
             Poll::Pending
         }
