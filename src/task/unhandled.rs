@@ -19,7 +19,7 @@ use crate::sys::sync::Arc;
 #[doc(alias = "call_exception_handler")]
 #[non_exhaustive]
 pub struct Unhandled<'a> {
-    /// What happened: "a task panicked", "a task failed" or "a callback panicked".
+    /// What happened: "a task panicked", "a task failed", "a callback panicked" or "a job panicked".
     pub message: &'static str,
     /// What went wrong: the error, or the text of the panic.
     pub error: &'a dyn Display,
@@ -27,7 +27,7 @@ pub struct Unhandled<'a> {
     pub panic: Option<&'a (dyn Any + Send)>,
     /// The task, if it was one.
     pub task: Option<TaskInfo>,
-    /// Where the task was spawned, or the callback scheduled.
+    /// Where the task was spawned, the callback scheduled, or the job submitted.
     pub location: &'static Location<'static>,
 }
 
@@ -57,7 +57,7 @@ impl Hook {
     }
 
     /// That of the runtime that runs on this thread.
-    pub(super) fn current() -> Option<Self> {
+    pub(crate) fn current() -> Option<Self> {
         here()?.hook()
     }
 }
@@ -88,6 +88,14 @@ fn tell(hook: Option<&Hook>, what: &Unhandled<'_>) {
 pub(crate) fn report_task(task: TaskInfo, error: JoinError) {
     if let Some((payload, hook)) = error.into_parts() {
         report_panic(hook.as_ref(), "a task panicked", payload, task.spawned_at(), Some(task));
+    }
+}
+
+/// The panic of a job on another thread whose result nobody asked for.
+#[cold]
+pub(super) fn report_job(submitted_at: &'static Location<'static>, error: JoinError) {
+    if let Some((payload, hook)) = error.into_parts() {
+        report_panic(hook.as_ref(), "a job panicked", payload, submitted_at, None);
     }
 }
 

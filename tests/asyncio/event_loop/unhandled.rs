@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringloop::task::{Spawn, current, spawn_reporting, yield_now};
 use ringloop::time::{now, sleep};
-use ringloop::{Builder, Runtime, call_at, call_later, call_soon, spawn};
+use ringloop::{Builder, Runtime, call_at, call_later, call_soon, spawn, spawn_blocking};
 
 use super::Log;
 use crate::support::{OnDrop, alone, build, on_each_backend, this_test};
@@ -227,6 +227,34 @@ fn a_hook_that_panics_is_contained_and_may_use_the_runtime() {
         });
         assert_eq!(*calls.lock().unwrap(), 3);
         drop(runtime);
+    });
+}
+
+// L-56, T-29. Seen to fail when it was asked but once, as the result came, whether anybody wants it.
+#[test]
+fn a_panic_on_its_way_to_another_thread_is_reported_if_nobody_takes_it() {
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        let handle = runtime.handle();
+        runtime.block_on(async {
+            let task = handle.spawn(|| async { boom("remote") });
+            while !task.is_finished() {
+                yield_now().await;
+            }
+            drop(task);
+            handle.spawn(|| async { boom("awaited") }).await.unwrap_err();
+            spawn_blocking(|| boom("awaited")).await.unwrap_err();
+        });
+        let all_told = all(&told);
+        assert_eq!(all_told.len(), 1, "{all_told:?}");
+        assert!(all_told[0].starts_with("panic | a task panicked: remote; task "), "{all_told:?}");
+        let line = line!() + 2;
+        runtime.block_on(async {
+            spawn_blocking(|| boom("job")).detach();
+        });
+        runtime.shutdown_timeout(Duration::MAX);
+        let text = format!("panic | a job panicked: job; scheduled at {}:{line}", file!());
+        assert_eq!(all(&told), [text]);
     });
 }
 
