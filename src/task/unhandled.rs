@@ -1,6 +1,7 @@
 //! What failed where nobody awaits it, and who is told.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt::{self, Display};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -68,16 +69,25 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// Tells `hook`. If there is none, or it panics, stderr is told, where that is asked for.
+thread_local! {
+    /// Whether a hook runs here.
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells `hook`. If there is none, or it panics, or this happened while one runs here, stderr is told,
+/// where that is asked for: a hook that makes failures would be called without end.
 fn tell(hook: Option<&Hook>, what: &Unhandled<'_>) {
     let mut told = false;
-    if let Some(hook) = hook {
+    if let Some(hook) = hook
+        && !TELLING.replace(true)
+    {
         quietly(|| {
             (hook.0)(what);
             told = true;
         });
+        TELLING.set(false);
     }
-    if !told && std::env::var_os("RINGLOOP_DEBUG").is_some() {
+    if !told && crate::sys::is_debug_asked_for() {
         // The text is user code, and stderr may be closed.
         quietly(|| drop(writeln!(std::io::stderr(), "ringloop: {what}")));
     }
