@@ -81,6 +81,7 @@ impl<E: Executor + ?Sized> Executor for Rc<E> {
 ///     println!("{}", hash.await.unwrap());
 /// });
 /// ```
+#[track_caller]
 pub fn run_in_executor<E, F, T>(executor: &E, f: F) -> BlockingTask<T>
 where
     E: Executor + ?Sized,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Weak;
 use std::task::{Context, Poll, ready};
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use super::executor::{Executor, Job};
 use crate::note::{self, On};
 use crate::sys::sync::{Arc, Mutex};
-use crate::task::{JoinError, RemoteJoinHandle, poll_proceed, quietly, remote, spend};
+use crate::task::{Hook, JoinError, RemoteJoinHandle, poll_proceed, quietly, remote, spend};
 use crate::worker::{JobId, Refused, Workers};
 
 /// A job on another thread: await it for its result.
@@ -55,6 +55,7 @@ enum Place {
 }
 
 impl<T: Send + 'static> BlockingTask<T> {
+    #[track_caller]
     pub(super) fn submit(workers: &Arc<Workers>, f: impl FnOnce() -> T + Send + 'static) -> Self {
         let (job, result) = job(f);
         match workers.submit(job) {
@@ -63,6 +64,7 @@ impl<T: Send + 'static> BlockingTask<T> {
         }
     }
 
+    #[track_caller]
     pub(super) fn execute(
         executor: &(impl Executor + ?Sized),
         f: impl FnOnce() -> T + Send + 'static,
@@ -89,12 +91,16 @@ impl<T: Send + 'static> BlockingTask<T> {
     }
 }
 
-/// `f` as a job, and its result.
+/// `f` as a job, and its result. A panic that nobody asks for is told to the runtime that runs here now.
+#[track_caller]
 fn job<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> (Job, RemoteJoinHandle<T>) {
     let (sender, result) = remote();
+    let (hook, submitted_at) = (Hook::current(), Location::caller());
     let job = move || {
         let value = catch_unwind(AssertUnwindSafe(f));
-        sender.send(value.map_err(JoinError::panic));
+        let result = value.map_err(|payload| JoinError::panic_of_job(payload, hook, submitted_at));
+        // Where nobody wants it, the value is dropped here: user code.
+        quietly(|| sender.send(result));
     };
     (Box::new(job), result)
 }

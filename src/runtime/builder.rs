@@ -214,7 +214,7 @@ impl Builder {
     /// belong to whoever uses the socket.
     ///
     /// Without a hook, and where the hook itself panics, they are told to stderr if the environment
-    /// variable `RINGLOOP_DEBUG` is set, and else to nobody. (The panic hook of std has printed a panic already.)
+    /// variable `RINGLOOP_DEBUG` is `1`, and else to nobody. (The panic hook of std has printed a panic already.)
     ///
     /// The hook is called wherever the failure comes to light, also in a drop. It may use the runtime.
     ///
@@ -302,7 +302,7 @@ impl Builder {
         let choice = self.backend.or_environment()?;
         let (driver, info) = Backend::open(choice, &pool, lanes.files.clone())?;
         let tasks = Rc::new(Tasks::new(driver.bell(), self.hook.clone())?);
-        let debug = self.debug.unwrap_or_else(debug_by_environment);
+        let debug = self.debug.unwrap_or_else(crate::sys::is_debug_asked_for);
         let watcher = debug.then(|| Watcher::new(self.slow_poll, self.reporter.clone()));
         let core = Core::new(driver, tasks, pool, lanes, self.limits, watcher);
         Ok(Runtime { core, info, not_send: PhantomData })
@@ -339,10 +339,6 @@ impl Default for Builder {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn debug_by_environment() -> bool {
-    std::env::var_os("RINGLOOP_DEBUG").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 fn invalid(message: String) -> io::Error {

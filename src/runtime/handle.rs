@@ -57,11 +57,7 @@ impl Handle {
             let info = task.info();
             // A second task carries the result, so that a panic of the first arrives too.
             drop(task::spawn(async move {
-                match task.await {
-                    result if sender.is_wanted() => sender.send(result),
-                    Ok(unwanted) => drop(unwanted),
-                    Err(error) => task::report_task(info, error),
-                }
+                sender.send(task.await.map_err(|error| error.of_task(info)));
             }));
         });
         // A letter that comes back is dropped, and its sender says Cancelled.

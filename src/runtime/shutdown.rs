@@ -101,7 +101,7 @@ pub(super) fn end(core: &Rc<Core>) {
     }
     let leaked = core.close();
     drop(entered);
-    if std::env::var_os("RINGLOOP_DEBUG").is_some() {
+    if crate::sys::is_debug_asked_for() {
         if let Err(error) = waited {
             eprintln!("ringloop: the runtime ended with an error of its driver: {error}");
         }

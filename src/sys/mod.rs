@@ -20,6 +20,11 @@ pub(crate) mod usage;
 pub(crate) use addr::SockAddr;
 pub(crate) use bell::Bell;
 
+/// Whether the environment asks for debug mode: `RINGLOOP_DEBUG` that is unset, empty or `0` is no.
+pub(crate) fn is_debug_asked_for() -> bool {
+    std::env::var_os("RINGLOOP_DEBUG").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
 use std::io;
 
 /// Turns a libc return value of `-1` into the thread's `errno`.

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use std::task::{Context, Poll};
 use super::cancel_on_drop::CancelOnDrop;
 use super::cell::Join;
 use super::info::TaskInfo;
-use super::unhandled::Hook;
+use super::unhandled::{self, Hook};
 use crate::note::{self, Note, On};
 
 /// A task of this thread: await it for its result, drop it to let the task run on alone.
@@ -186,8 +187,17 @@ enum Failure {
         payload: Mutex<Box<dyn Any + Send>>,
         /// Who is told if nobody asks.
         hook: Option<Hook>,
+        /// Of whom, where the result leaves its task.
+        origin: Option<Origin>,
     },
     Refused(io::Error),
+}
+
+/// What panicked.
+enum Origin {
+    Task(TaskInfo),
+    /// Where it was submitted.
+    Job(&'static Location<'static>),
 }
 
 impl JoinError {
@@ -196,8 +206,48 @@ impl JoinError {
     }
 
     pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
-        let hook = Hook::current();
-        Self(Why::Failed(Box::new(Failure::Panic { payload: Mutex::new(payload), hook })))
+        Self::panic_of(payload, Hook::current(), None)
+    }
+
+    /// The panic of a job on another thread.
+    pub(crate) fn panic_of_job(
+        payload: Box<dyn Any + Send>,
+        hook: Option<Hook>,
+        submitted_at: &'static Location<'static>,
+    ) -> Self {
+        Self::panic_of(payload, hook, Some(Origin::Job(submitted_at)))
+    }
+
+    fn panic_of(payload: Box<dyn Any + Send>, hook: Option<Hook>, origin: Option<Origin>) -> Self {
+        let payload = Mutex::new(payload);
+        Self(Why::Failed(Box::new(Failure::Panic { payload, hook, origin })))
+    }
+
+    /// The error of `task`, that leaves it.
+    pub(crate) fn of_task(mut self, task: TaskInfo) -> Self {
+        if let Why::Failed(failure) = &mut self.0
+            && let Failure::Panic { origin, .. } = &mut **failure
+        {
+            *origin = Some(Origin::Task(task));
+        }
+        self
+    }
+
+    /// Nobody asks for it: tells a panic whose origin is known.
+    #[cold]
+    pub(super) fn report(mut self) {
+        let origin = match &mut self.0 {
+            Why::Failed(failure) => match &mut **failure {
+                Failure::Panic { origin, .. } => origin.take(),
+                Failure::Refused(_) => None,
+            },
+            Why::Cancelled => None,
+        };
+        match origin {
+            Some(Origin::Task(task)) => unhandled::report_task(task, self),
+            Some(Origin::Job(submitted_at)) => unhandled::report_job(submitted_at, self),
+            None => {}
+        }
     }
 
     pub(crate) fn refused(why: io::Error) -> Self {
@@ -248,7 +298,7 @@ impl Failure {
     /// A panic's payload, and who is told of it; else why it was refused.
     fn into_parts(self) -> Result<(Box<dyn Any + Send>, Option<Hook>), io::Error> {
         match self {
-            Self::Panic { payload, hook } => {
+            Self::Panic { payload, hook, .. } => {
                 Ok((payload.into_inner().unwrap_or_else(PoisonError::into_inner), hook))
             }
             Self::Refused(why) => Err(why),

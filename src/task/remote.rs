@@ -40,11 +40,6 @@ pub(crate) fn remote<T>() -> (RemoteSender<T>, RemoteJoinHandle<T>) {
 }
 
 impl<T> RemoteSender<T> {
-    /// Whether anybody may ever ask for the result.
-    pub(crate) fn is_wanted(&self) -> bool {
-        Arc::strong_count(&self.shared) > 1
-    }
-
     /// Leaves the result and wakes whoever waits.
     pub(crate) fn send(self, result: Result<T, JoinError>) {
         self.shared.send(result);
@@ -67,7 +62,7 @@ impl<T> Shared<T> {
         drop(state);
         self.sent.notify_all();
         if let Some(waker) = waker {
-            waker.wake();
+            super::wake(waker);
         }
     }
 
@@ -80,6 +75,21 @@ impl<T> Shared<T> {
                 *state = other;
                 never.then(|| Err(JoinError::cancelled()))
             }
+        }
+    }
+}
+
+/// A result that nobody took: a panic is told, by the process that it happened in.
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        if self.state.is_foreign() {
+            return;
+        }
+        let Some(mut state) = self.state.lock() else { return };
+        let last = std::mem::replace(&mut *state, State::Taken);
+        drop(state);
+        if let State::Sent(Err(error)) = last {
+            error.report();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What failed where nobody awaits it, and who is told.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt::{self, Display};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -19,7 +20,7 @@ use crate::sys::sync::Arc;
 #[doc(alias = "call_exception_handler")]
 #[non_exhaustive]
 pub struct Unhandled<'a> {
-    /// What happened: "a task panicked", "a task failed", "a callback panicked" and the like.
+    /// What happened: "a task panicked", "a task failed", "a callback panicked", "a job panicked" and the like.
     pub message: &'static str,
     /// What went wrong: the error, or the text of the panic.
     pub error: &'a dyn Display,
@@ -27,7 +28,8 @@ pub struct Unhandled<'a> {
     pub panic: Option<&'a (dyn Any + Send)>,
     /// The task, if it was one.
     pub task: Option<TaskInfo>,
-    /// Where the task was spawned, the callback scheduled, the child added, or the group opened.
+    /// Where the task was spawned, the callback scheduled, the child added, the group opened, or the job
+    /// submitted.
     pub location: &'static Location<'static>,
 }
 
@@ -57,7 +59,7 @@ impl Hook {
     }
 
     /// That of the runtime that runs on this thread.
-    pub(super) fn current() -> Option<Self> {
+    pub(crate) fn current() -> Option<Self> {
         here()?.hook()
     }
 }
@@ -68,16 +70,25 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// Tells `hook`. If there is none, or it panics, stderr is told, where that is asked for.
+thread_local! {
+    /// Whether a hook runs here.
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells `hook`. If there is none, or it panics, or this happened while one runs here, stderr is told,
+/// where that is asked for: a hook that makes failures would be called without end.
 fn tell(hook: Option<&Hook>, what: &Unhandled<'_>) {
     let mut told = false;
-    if let Some(hook) = hook {
+    if let Some(hook) = hook
+        && !TELLING.replace(true)
+    {
         quietly(|| {
             (hook.0)(what);
             told = true;
         });
+        TELLING.set(false);
     }
-    if !told && std::env::var_os("RINGLOOP_DEBUG").is_some() {
+    if !told && crate::sys::is_debug_asked_for() {
         // The text is user code, and stderr may be closed.
         quietly(|| drop(writeln!(std::io::stderr(), "ringloop: {what}")));
     }
@@ -88,6 +99,14 @@ fn tell(hook: Option<&Hook>, what: &Unhandled<'_>) {
 pub(crate) fn report_task(task: TaskInfo, error: JoinError) {
     if let Some((payload, hook)) = error.into_parts() {
         report_panic(hook.as_ref(), "a task panicked", payload, task.spawned_at(), Some(task));
+    }
+}
+
+/// The panic of a job on another thread whose result nobody asked for.
+#[cold]
+pub(super) fn report_job(submitted_at: &'static Location<'static>, error: JoinError) {
+    if let Some((payload, hook)) = error.into_parts() {
+        report_panic(hook.as_ref(), "a job panicked", payload, submitted_at, None);
     }
 }
 

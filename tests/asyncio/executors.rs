@@ -382,3 +382,22 @@ fn a_pool_of_ones_own_is_bounded_and_its_end_waits_within_the_limit() {
     let mut running = running;
     assert!(matches!(poll_once(&mut running), std::task::Poll::Ready(Ok(7))));
 }
+
+// L-54. Seen to fail when the result that nobody wants was dropped in the open.
+#[test]
+fn nothing_that_panics_comes_out_of_a_job() {
+    struct Keeps(std::cell::RefCell<Vec<Job>>);
+    impl Executor for Keeps {
+        fn execute(&self, job: Job) -> io::Result<()> {
+            self.0.borrow_mut().push(job);
+            Ok(())
+        }
+    }
+    let keeps = Keeps(Default::default());
+    let bomb = || OnDrop(|| std::panic::resume_unwind(Box::new("dropped")));
+    run_in_executor(&keeps, bomb).detach();
+    run_in_executor(&keeps, || std::panic::resume_unwind(Box::new("run"))).detach();
+    for job in keeps.0.take() {
+        job();
+    }
+}

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ringloop::task::{Spawn, TaskGroup, current, spawn_reporting, yield_now};
 use ringloop::time::{now, sleep};
-use ringloop::{Builder, Runtime, call_at, call_later, call_soon, spawn, task_local};
+use ringloop::{
+    Builder, Runtime, call_at, call_later, call_soon, spawn, spawn_blocking, task_local,
+};
 
 use super::Log;
 use crate::support::{OnDrop, alone, build, on_each_backend, this_test};
@@ -230,6 +232,58 @@ fn a_hook_that_panics_is_contained_and_may_use_the_runtime() {
     });
 }
 
+// L-56, T-29. Seen to fail when it was asked but once, as the result came, whether anybody wants it.
+#[test]
+fn a_panic_on_its_way_to_another_thread_is_reported_if_nobody_takes_it() {
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        let handle = runtime.handle();
+        runtime.block_on(async {
+            let task = handle.spawn(|| async { boom("remote") });
+            while !task.is_finished() {
+                yield_now().await;
+            }
+            drop(task);
+            handle.spawn(|| async { boom("awaited") }).await.unwrap_err();
+            spawn_blocking(|| boom("awaited")).await.unwrap_err();
+        });
+        let all_told = all(&told);
+        assert_eq!(all_told.len(), 1, "{all_told:?}");
+        assert!(all_told[0].starts_with("panic | a task panicked: remote; task "), "{all_told:?}");
+        let line = line!() + 2;
+        runtime.block_on(async {
+            spawn_blocking(|| boom("job")).detach();
+        });
+        runtime.shutdown_timeout(Duration::MAX);
+        let text = format!("panic | a job panicked: job; scheduled at {}:{line}", file!());
+        assert_eq!(all(&told), [text]);
+    });
+}
+
+// L-56, check 19: what is refused at the end is dropped within the hook that spawned it.
+#[test]
+fn a_hook_that_makes_a_failure_at_once_is_not_called_for_that() {
+    on_each_backend(|builder| {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let seen = calls.clone();
+        let mut runtime = build(builder.on_unhandled(move |_| {
+            seen.fetch_add(1, SeqCst);
+            let bomb = OnDrop(|| boom("within the hook"));
+            drop(spawn(async move { drop(bomb) }));
+        }));
+        runtime.block_on(async {
+            let bomb = OnDrop(|| boom("at the end"));
+            drop(spawn(async move {
+                let _bomb = bomb;
+                pending::<()>().await
+            }));
+            yield_now().await;
+        });
+        drop(runtime);
+        assert_eq!(calls.load(SeqCst), 1);
+    });
+}
+
 // L-56, check 19: the default tells stderr, if that is asked for, also where the hook panics.
 #[test]
 fn without_a_hook_stderr_is_told_under_the_debug_variable_only() {
@@ -248,18 +302,16 @@ fn without_a_hook_stderr_is_told_under_the_debug_variable_only() {
             fail(Builder::new().on_unhandled(|_| boom("the hook")), "of the hook");
         });
     }
-    let told = |debug: bool| {
+    let told = |debug: &str| {
         let mut command = this_test(NAME);
-        command.env_remove("RINGLOOP_DEBUG");
-        if debug {
-            command.env("RINGLOOP_DEBUG", "1");
-        }
+        command.env("RINGLOOP_DEBUG", debug);
         let output = command.output().unwrap();
         assert!(output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(!told(false).contains("a task failed"));
-    let told = told(true);
+    assert!(!told("").contains("a task failed"));
+    assert!(!told("0").contains("a task failed"));
+    let told = told("1");
     assert!(told.contains("ringloop: a task failed: of the default; task 1 ("), "{told}");
     assert!(told.contains("ringloop: a task failed: of the hook; task 1 ("), "{told}");
 }
