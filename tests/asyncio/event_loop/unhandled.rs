@@ -342,6 +342,11 @@ fn a_callback_that_drops_the_last_of_a_task_local_lets_no_panic_out_of_the_loop(
     });
 }
 
+async fn fails(text: &'static str) -> Result<(), ()> {
+    boom(text);
+    Ok(())
+}
+
 // F-08, check 31. Seen to fail when the second was dropped.
 #[test]
 fn of_several_panics_of_a_group_one_goes_on_and_the_others_are_reported() {
@@ -350,8 +355,8 @@ fn of_several_panics_of_a_group_one_goes_on_and_the_others_are_reported() {
         let line = line!() + 6;
         runtime.block_on(async {
             let group = spawn(TaskGroup::scope(async |group| {
-                group.spawn(async { Ok::<(), ()>(boom("first")) });
-                group.spawn(async { Ok(boom("second")) });
+                group.spawn(fails("first"));
+                group.spawn(fails("second"));
                 let guard = OnDrop(|| boom("third"));
                 group.spawn_scoped(async {
                     let _guard = guard;
@@ -377,7 +382,7 @@ fn a_group_that_is_cancelled_while_it_closes_has_its_panic_reported() {
         let (mut runtime, told) = telling(builder);
         runtime.block_on(async {
             let group = spawn(TaskGroup::scope(async |group| {
-                group.spawn_scoped(async { Ok::<(), ()>(boom("lost")) });
+                group.spawn_scoped(fails("lost"));
                 group.spawn(pending::<Result<(), ()>>());
                 Ok(())
             }));

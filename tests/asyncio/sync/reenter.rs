@@ -161,7 +161,9 @@ fn wakers_that_panic_are_heard_by_nobody_else() {
 fn who_waits_for_a_task_is_woken_when_the_clone_of_its_waker_ends_the_runtime() {
     on_each_backend(|builder| {
         let mut runtime = build(builder);
-        let mut task = runtime.block_on(async { spawn(pending::<()>()) });
+        let mut task = None;
+        runtime.block_on(async { task = Some(spawn(pending::<()>())) });
+        let mut task = task.unwrap();
         let before = wakes();
         at_first(Call::Clone, move || drop(runtime));
         assert!(poll(&mut task, 1).is_pending());
