@@ -214,7 +214,8 @@ impl Builder {
     /// belong to whoever uses the socket.
     ///
     /// Without a hook, and where the hook itself panics, they are told to stderr if the environment
-    /// variable `RINGLOOP_DEBUG` is `1`, and else to nobody. (The panic hook of std has printed a panic already.)
+    /// variable `RINGLOOP_DEBUG` is set and neither empty nor `0`, and else to nobody. (The panic hook of std has
+    /// printed a panic already.)
     ///
     /// The hook is called wherever the failure comes to light, also in a drop. It may use the runtime.
     ///
