@@ -35,20 +35,28 @@
 //!
 //! # From here
 //!
-//! - [`net`]: TCP. [`fs`]: files at positions. [`time`]: sleeping, limits, ticks. [`task`]: tasks.
-//! - [`Builder`]: a runtime with settings. [`metrics`]: what it has done.
+//! - [`net`]: TCP. [`fs`]: files at positions. [`time`]: sleeping, limits, ticks.
+//! - [`task`]: tasks, groups, cancel tokens. [`future`]: several futures at once. [`signal`], [`blocking`].
+//! - [`sync`]: locks and channels of one thread. [`queue`]: queues with an end.
+//! - [`Builder`]: a runtime with settings. [`metrics`]: what it has done. [`debug`]: what it waits for.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("ringloop runs on 64-bit Linux only: it is built on io_uring and epoll");
 
-mod blocking;
+pub mod blocking;
 mod buf;
+pub mod debug;
 mod driver;
 pub mod fs;
+pub mod future;
 pub mod net;
+mod note;
 mod op;
+pub mod queue;
 mod runtime;
+pub mod signal;
+pub mod sync;
 mod sys;
 pub mod task;
 #[cfg(any(test, ringloop_test))]
@@ -58,11 +66,15 @@ pub mod testing;
 #[path = "testing/absent.rs"]
 mod testing;
 pub mod time;
+mod wait_list;
 mod worker;
 
+pub use blocking::spawn_blocking;
 pub use buf::Lease;
 pub use driver::{BackendChoice, BackendInfo, UnknownBackend};
-pub use runtime::{Builder, Handle, Metrics, Runtime, metrics, run};
+pub use runtime::{Builder, Handle, Metrics, Runtime, metrics, root_token, run};
+pub use runtime::{RemoteCallHandle, TimerHandle, call_at, call_later};
+pub use task::{CallHandle, Unhandled, call_soon};
 pub use task::{JoinError, JoinHandle, RemoteJoinHandle, TaskId, spawn};
 
 /// The README's examples, compiled.

@@ -1,4 +1,5 @@
-//! A steady state allocates nothing: an echo of either API, counted on the server's thread alone.
+//! A steady state allocates nothing: an echo of either API, counted on the server's thread alone, tasks that
+//! wait for each other, channels and queues.
 //!
 //! Not in test builds: their blocks are never used again.
 #![cfg(not(ringloop_test))]
@@ -7,8 +8,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use ringloop::net::{TcpListener, TcpStream};
+use ringloop::queue::{Queue, Shutdown};
+use ringloop::sync::{broadcast, mpsc, watch};
 use ringloop::{BackendChoice, Builder};
 
 const WARM_UP: usize = 500;
@@ -180,4 +184,102 @@ fn the_counter_counts() {
         mark(END);
     });
     assert!(counted.unwrap() >= COUNTED as u64);
+}
+
+/// Values that go from one task to another, and back by another way.
+async fn passed_around() {
+    let queue = Rc::new(Queue::bounded(4));
+    let (sender, mut receiver) = mpsc::channel(4);
+    let (words, mut words_in) = broadcast::channel(4);
+    let mut heard = words.subscribe();
+    let (state, mut state_in) = watch::channel(0);
+    let other = ringloop::spawn({
+        let queue = queue.clone();
+        async move {
+            while let Ok(number) = queue.get().await {
+                sender.send(number).await.unwrap();
+                words.send(number).unwrap();
+                state.send(number).unwrap();
+                queue.task_done().unwrap();
+            }
+        }
+    });
+    for round in 0..END {
+        mark(round);
+        // More than there is room for: the other waits for this one, and this one for the other.
+        for number in 1..=9 {
+            queue.put(round * 10 + number).await.unwrap();
+            if number > 4 {
+                receiver.recv().await.unwrap();
+            }
+            assert_eq!(heard.recv().await, Ok(round * 10 + number));
+        }
+        while receiver.try_recv().is_ok() {}
+        state_in.changed().await.unwrap();
+        while words_in.try_recv() != Err(broadcast::TryRecvError::Empty) {}
+        queue.join().await;
+    }
+    mark(END);
+    queue.shutdown(Shutdown::Drain);
+    other.await.unwrap();
+}
+
+#[test]
+fn channels_and_queues_in_their_steady_state_allocate_nothing() {
+    let mut runtime = Builder::new().build().unwrap();
+    runtime.block_on(passed_around());
+    assert_eq!(ALLOCATIONS.take(), 0, "allocations in {COUNTED} rounds");
+}
+
+/// Polls by hand: what waits for other tasks needs no loop.
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}
+
+#[test]
+fn tasks_that_wait_for_each_other_allocate_nothing() {
+    use std::pin::pin;
+
+    use ringloop::sync::{Barrier, Condvar, Event, Mutex, Notify, RwLock, Semaphore};
+
+    ALLOCATIONS.set(0);
+    // Nobody has to wait: not even the first time.
+    ON.set(true);
+    let (mutex, lock, semaphore) = (Mutex::new(0), RwLock::new(0), Semaphore::new(2));
+    let (event, notify) = (Event::new(), Notify::new());
+    let (barrier, condvar) = (Barrier::new(2), Condvar::new());
+    assert!(poll(pin!(mutex.lock())).is_ready());
+    assert!(poll(pin!(lock.read())).is_ready() && poll(pin!(lock.write())).is_ready());
+    assert!(poll(pin!(semaphore.acquire_many(2))).is_ready());
+    notify.notify_one();
+    assert!(poll(pin!(notify.notified())).is_ready());
+    ON.set(false);
+    assert_eq!(ALLOCATIONS.get(), 0);
+
+    // Somebody has to: nothing after the first time.
+    for round in 0..10 {
+        ON.set(round > 0);
+        let (held, reads, permits) =
+            (mutex.try_lock(), lock.try_read(), semaphore.try_acquire_many(2));
+        let (mut next, mut write, mut acquire) =
+            (pin!(mutex.lock()), pin!(lock.write()), pin!(semaphore.acquire()));
+        assert!(poll(next.as_mut()).is_pending() && poll(write.as_mut()).is_pending());
+        assert!(poll(acquire.as_mut()).is_pending());
+        drop((held, reads, permits));
+        assert!(poll(acquire).is_ready() && poll(write).is_ready());
+        let std::task::Poll::Ready(guard) = poll(next) else { panic!("it was handed over") };
+        let (mut wait, mut first) = (pin!(condvar.wait(guard)), pin!(barrier.wait()));
+        let (mut seen, mut told) = (pin!(event.wait()), pin!(notify.notified()));
+        assert!(poll(wait.as_mut()).is_pending() && poll(first.as_mut()).is_pending());
+        assert!(poll(seen.as_mut()).is_pending() && poll(told.as_mut()).is_pending());
+        condvar.notify_one();
+        notify.notify_waiters();
+        event.set();
+        event.clear();
+        assert!(poll(pin!(barrier.wait())).is_ready());
+        assert!(poll(wait).is_ready() && poll(first).is_ready());
+        assert!(poll(seen).is_ready() && poll(told).is_ready());
+        ON.set(false);
+    }
+    assert_eq!(ALLOCATIONS.take(), 0);
 }

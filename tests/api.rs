@@ -5,16 +5,31 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
+use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
     TcpListenerOptions, TcpStream, WriteHalf,
 };
-use ringloop::task::{RemoteJoinHandle, Spawn, TaskId, YieldNow};
-use ringloop::time::{Elapsed, Interval, MissedTickBehavior, Sleep};
+use ringloop::queue::{
+    LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
+    TryPutError,
+};
+use ringloop::sync::{
+    Barrier, BarrierWaitResult, BoundedPermit, BoundedSemaphore, BrokenBarrier, Condvar, Event,
+    Mutex, MutexGuard, Notify, OnceCell, OverRelease, OwnedMutexGuard, OwnedRwLockReadGuard,
+    OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Semaphore, SemaphorePermit, broadcast, mpsc, oneshot, watch,
+};
+use ringloop::task::{
+    AccessError, CancelOnDrop, CancelToken, Cancelled, ChildHandle, DropGuard, GroupError, JoinSet,
+    LocalKey, RemoteJoinHandle, Spawn, TaskGroup, TaskId, TaskInfo, YieldNow,
+};
+use ringloop::time::{Elapsed, Interval, MissedTickBehavior, RescheduleError, Sleep, Timeout};
 use ringloop::{
-    BackendChoice, BackendInfo, Builder, Handle, JoinError, JoinHandle, Lease, Metrics, Runtime,
-    UnknownBackend,
+    BackendChoice, BackendInfo, Builder, CallHandle, Handle, JoinError, JoinHandle, Lease, Metrics,
+    RemoteCallHandle, Runtime, TimerHandle, UnknownBackend,
 };
 
 /// Every type of the list is `Send + Sync + 'static`.
@@ -59,7 +74,13 @@ travels!(
     UnknownBackend,
     Metrics,
     TaskId,
+    TaskInfo,
     Spawn,
+    LocalKey<Rc<u8>>,
+    AccessError,
+    RemoteCallHandle,
+    RescheduleError,
+    PromiseError,
     TcpConnector,
     TcpListenerOptions,
     YieldNow,
@@ -68,6 +89,16 @@ travels!(
     RemoteJoinHandle<u8>,
     RemoteJoinHandle<Vec<u8>>,
     RemoteJoinHandle<Cell<u8>>,
+    Shutdown,
+    QueueShutdown<u8>,
+    TryPutError<u8>,
+    TryGetError,
+    TaskDoneError,
+    broadcast::RecvError,
+    broadcast::TryRecvError,
+    BlockingTask<Cell<u8>>,
+    BlockingPool,
+    GroupError<std::io::Error>,
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
@@ -77,6 +108,27 @@ lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Send: File, Readiness, ReuniteError);
 lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
+lacks!(Sync: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
+lacks!(Send: oneshot::Sender<u8>, mpsc::Sender<u8>, mpsc::UnboundedSender<u8>, watch::Sender<u8>, broadcast::Sender<u8>);
+lacks!(Sync: oneshot::Sender<u8>, mpsc::Sender<u8>, mpsc::UnboundedSender<u8>, watch::Sender<u8>, broadcast::Sender<u8>);
+lacks!(Send: oneshot::Receiver<u8>, mpsc::Receiver<u8>, watch::Receiver<u8>, broadcast::Receiver<u8>);
+lacks!(Sync: oneshot::Receiver<u8>, mpsc::Receiver<u8>, watch::Receiver<u8>, broadcast::Receiver<u8>);
+// What waits in them are tasks of one thread.
+lacks!(Send: Mutex<u8>, RwLock<u8>, OnceCell<u8>, Event, Notify, Condvar, Barrier, Semaphore, BoundedSemaphore);
+lacks!(Sync: Mutex<u8>, RwLock<u8>, OnceCell<u8>, Event, Notify, Condvar, Barrier, Semaphore, BoundedSemaphore);
+lacks!(Send: MutexGuard<'static, u8>, RwLockReadGuard<'static, u8>, RwLockWriteGuard<'static, u8>);
+lacks!(Sync: MutexGuard<'static, u8>, RwLockReadGuard<'static, u8>, RwLockWriteGuard<'static, u8>);
+lacks!(Send: OwnedMutexGuard<u8>, OwnedRwLockReadGuard<u8>, OwnedRwLockWriteGuard<u8>);
+lacks!(Sync: OwnedMutexGuard<u8>, OwnedRwLockReadGuard<u8>, OwnedRwLockWriteGuard<u8>);
+lacks!(Send: SemaphorePermit<'static>, OwnedSemaphorePermit, BoundedPermit<'static>);
+travels!(BarrierWaitResult, BrokenBarrier, OverRelease);
+lacks!(Send: CancelToken, Cancelled, DropGuard, CancelOnDrop<()>, JoinSet<()>);
+lacks!(Sync: CancelToken, Cancelled, DropGuard, CancelOnDrop<()>, JoinSet<()>);
+lacks!(Send: TaskGroup<'static, ()>, ChildHandle<'static, ()>);
+lacks!(Sync: TaskGroup<'static, ()>, ChildHandle<'static, ()>);
+lacks!(Send: CallHandle, TimerHandle, Promise<u8>, PromiseFuture<u8>);
+lacks!(Sync: CallHandle, TimerHandle, Promise<u8>, PromiseFuture<u8>, Timeout);
 // A result that may not travel does not.
 lacks!(Send: RemoteJoinHandle<Rc<u8>>);
 // A panic's payload need not be Sync; its error is, so that every error type can hold it.
@@ -86,7 +138,18 @@ const _: fn() = || {
 };
 
 // Polled by reference, without a pin: `(&mut handle).await`.
+unpin!(oneshot::Receiver<std::marker::PhantomPinned>);
+unpin!(
+    JoinHandle<std::marker::PhantomPinned>,
+    RemoteJoinHandle<u8>,
+    BlockingTask<u8>,
+    Sleep,
+    Interval,
+    YieldNow
+);
+unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
+unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

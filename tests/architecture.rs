@@ -32,28 +32,29 @@ const MODULES: &[Module] = &[
     Module { floor: 0, name: "buf",      may_name: &["sys"] },
     Module { floor: 0, name: "worker",   may_name: &["sys"] },
     Module { floor: 0, name: "note",     may_name: &[] },
+    Module { floor: 0, name: "wait_list", may_name: &[] },
     // Floor 1: the seam.
     Module { floor: 1, name: "op",       may_name: &["sys"] },
     // Floor 2: two halves that have never heard of each other.
     Module { floor: 2, name: "task",     may_name: FLOOR_0 },
     Module { floor: 2, name: "driver",   may_name: &["testing", "sys", "buf", "worker", "note", "op"] },
     // Floor 3: the only one that names both.
-    Module { floor: 3, name: "runtime",  may_name: &["sys", "buf", "worker", "note", "op", "task", "driver"] },
+    Module { floor: 3, name: "runtime",  may_name: &["sys", "buf", "worker", "note", "wait_list", "op", "task", "driver"] },
     // Floor 4: what programs hold. The first three run under any executor.
-    Module { floor: 4, name: "sync",     may_name: &["note"] },
-    Module { floor: 4, name: "queue",    may_name: &["note", "sync"] },
-    Module { floor: 4, name: "future",   may_name: &["note", "sync", "task", "time"] },
+    Module { floor: 4, name: "sync",     may_name: &["note", "wait_list", "task"] },
+    Module { floor: 4, name: "queue",    may_name: &["note", "wait_list", "task", "sync"] },
+    Module { floor: 4, name: "future",   may_name: &["note", "wait_list", "task", "sync", "time"] },
     Module { floor: 4, name: "time",     may_name: BELOW_4 },
     Module { floor: 4, name: "fs",       may_name: BELOW_4 },
     Module { floor: 4, name: "signal",   may_name: BELOW_4 },
     Module { floor: 4, name: "blocking", may_name: BELOW_4 },
     Module { floor: 4, name: "shard",    may_name: BELOW_4 },
-    Module { floor: 4, name: "net",      may_name: &["sys", "buf", "worker", "note", "op", "task", "runtime", "blocking", "time"] },
-    Module { floor: 4, name: "process",  may_name: &["sys", "buf", "worker", "note", "op", "task", "runtime", "blocking", "time",
+    Module { floor: 4, name: "net",      may_name: &["sys", "buf", "worker", "note", "wait_list", "op", "task", "runtime", "blocking", "time"] },
+    Module { floor: 4, name: "process",  may_name: &["sys", "buf", "worker", "note", "wait_list", "op", "task", "runtime", "blocking", "time",
                                                      "fs", "signal", "net"] },
     // Floor 5: the asyncio shapes, the ecosystem's traits.
     Module { floor: 5, name: "tls",      may_name: BELOW_5 },
-    Module { floor: 5, name: "stream",   may_name: &["sys", "buf", "worker", "note", "op", "task", "runtime", "sync", "queue", "future",
+    Module { floor: 5, name: "stream",   may_name: &["sys", "buf", "worker", "note", "wait_list", "op", "task", "runtime", "sync", "queue", "future",
                                                      "time", "fs", "signal", "blocking", "shard", "net", "process", "tls"] },
     Module { floor: 5, name: "protocol", may_name: ABOVE_STREAM },
     Module { floor: 5, name: "server",   may_name: ABOVE_STREAM },
@@ -61,18 +62,18 @@ const MODULES: &[Module] = &[
     Module { floor: 5, name: "debug",    may_name: BELOW_5 },
 ];
 
-const FLOOR_0: &[&str] = &["sys", "buf", "worker", "note"];
+const FLOOR_0: &[&str] = &["sys", "buf", "worker", "note", "wait_list"];
 
 /// Floors 0 to 3; `driver` is reached through `runtime` only.
-const BELOW_4: &[&str] = &["sys", "buf", "worker", "note", "op", "task", "runtime"];
+const BELOW_4: &[&str] = &["sys", "buf", "worker", "note", "wait_list", "op", "task", "runtime"];
 
 /// Floors 0 to 4, again without `driver`.
 #[rustfmt::skip]
-const BELOW_5: &[&str] = &["sys", "buf", "worker", "note", "op", "task", "runtime", "sync", "queue", "future", "time", "fs",
+const BELOW_5: &[&str] = &["sys", "buf", "worker", "note", "wait_list", "op", "task", "runtime", "sync", "queue", "future", "time", "fs",
                            "signal", "blocking", "shard", "net", "process"];
 
 #[rustfmt::skip]
-const ABOVE_STREAM: &[&str] = &["sys", "buf", "worker", "note", "op", "task", "runtime", "sync", "queue", "future", "time", "fs",
+const ABOVE_STREAM: &[&str] = &["sys", "buf", "worker", "note", "wait_list", "op", "task", "runtime", "sync", "queue", "future", "time", "fs",
                                 "signal", "blocking", "shard", "net", "process", "tls", "stream"];
 
 /// Where unsafe lives, and why it must. A folder ends in `/`, `*` stands for any folder.

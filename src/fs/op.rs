@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use crate::buf::Block;
+use crate::note::{Note, On};
 use crate::op::{Completion, Request};
 use crate::runtime::{Core, Fd, Op};
 
@@ -20,6 +21,10 @@ pub(super) struct OpenOp {
 // SAFETY: a block's bytes stand on the heap and nothing changes them.
 unsafe impl Op for OpenOp {
     type Output = Fd;
+
+    fn note(&self) -> Note {
+        Note { what: "open", on: On::Nothing }
+    }
 
     fn request(&mut self) -> Request {
         Request::Open { path: self.path.as_ptr().cast(), flags: self.flags, mode: self.mode }
@@ -42,6 +47,10 @@ pub(super) struct ReadOp {
 // its capacity.
 unsafe impl Op for ReadOp {
     type Output = Block;
+
+    fn note(&self) -> Note {
+        Note { what: "read of a file", on: On::Fd(self.fd.raw()) }
+    }
 
     fn request(&mut self) -> Request {
         let len = self.len.min(self.block.capacity());
@@ -69,6 +78,10 @@ pub(super) struct WriteOp {
 unsafe impl Op for WriteOp {
     type Output = (usize, Block);
 
+    fn note(&self) -> Note {
+        Note { what: "write of a file", on: On::Fd(self.fd.raw()) }
+    }
+
     fn request(&mut self) -> Request {
         let (ptr, len) = (self.block.as_ptr(), self.block.len() as u32);
         Request::Write { fd: self.fd.raw(), ptr, len, offset: self.offset }
@@ -88,6 +101,10 @@ pub(super) struct SyncOp {
 // SAFETY: the request has no pointer.
 unsafe impl Op for SyncOp {
     type Output = ();
+
+    fn note(&self) -> Note {
+        Note { what: "sync of a file", on: On::Fd(self.fd.raw()) }
+    }
 
     fn request(&mut self) -> Request {
         Request::Sync { fd: self.fd.raw(), data_only: self.data_only }

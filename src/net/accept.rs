@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::waiters::Waiters;
+use crate::note::{self, On};
 use crate::op::{Call, Completion, Request, Token};
 use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes};
 use crate::task::{discard, poll_proceed, spend};
@@ -294,8 +295,10 @@ impl Future for Accept<'_> {
                         acceptor.arm(&mut state)?;
                     }
                     let old = state.waiters.wait(&mut self.ticket, waker);
+                    let fd = state.fd.as_ref().map(Fd::raw);
                     drop(state);
                     discard(old);
+                    note::waits("accept", fd.map_or(On::Nothing, On::Fd));
                     return Poll::Pending;
                 }
             },

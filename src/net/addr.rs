@@ -8,7 +8,7 @@ use crate::blocking;
 /// Something that names one or several socket addresses: an address, a slice of them, `host:port` as
 /// text, or a pair of host and port.
 ///
-/// Names are looked up by the system's resolver (`getaddrinfo(3)`) on a thread of the runtime's pool;
+/// Names are looked up by the system's resolver (`getaddrinfo(3)`) on a thread of the runtime's;
 /// addresses are taken as they are. std's trait of this name, without blocking.
 pub trait ToSocketAddrs: sealed::Sealed {}
 
@@ -18,7 +18,7 @@ impl<T: sealed::Sealed + ?Sized> ToSocketAddrs for T {}
 pub(super) async fn resolve(target: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     let addresses = match target.target() {
         sealed::Target::Addresses(addresses) => addresses,
-        sealed::Target::Name(name) => blocking::run(move || resolve_name(&name)).await??,
+        sealed::Target::Name(name) => blocking::look_up(move || resolve_name(&name)).await??,
         sealed::Target::Invalid(message) => {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }

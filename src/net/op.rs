@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use crate::buf::Stable;
+use crate::note::{Note, On};
 use crate::op::{Completion, Request};
 use crate::runtime::{Fd, Op};
 use crate::sys::SockAddr;
@@ -28,6 +29,10 @@ unsafe impl Op for ConnectOp {
     /// Half a connection cannot be asked for again.
     const REPEATS: bool = false;
 
+    fn note(&self) -> Note {
+        Note { what: "connect", on: On::Fd(self.fd.raw()) }
+    }
+
     fn request(&mut self) -> Request {
         Request::Connect {
             fd: self.fd.raw(),
@@ -50,6 +55,10 @@ pub(super) struct PollOp {
 // SAFETY: the request has no pointer.
 unsafe impl Op for PollOp {
     type Output = ();
+
+    fn note(&self) -> Note {
+        Note { what: "readiness", on: On::Fd(self.fd.raw()) }
+    }
 
     fn request(&mut self) -> Request {
         Request::Poll { fd: self.fd.raw(), events: self.events }

@@ -9,6 +9,7 @@ use super::direct::Traffic;
 use super::inbox::{End, Inbox, Receive, TOTAL};
 use super::socket::{RECEIVE, Socket};
 use crate::buf::{Block, Lease};
+use crate::note::{self, On};
 use crate::op::{Completion, Into, Request};
 use crate::runtime::{Waiting, Wakes};
 use crate::task::{discard, poll_proceed, spend};
@@ -53,6 +54,7 @@ impl Socket {
         if !known {
             self.park_reader(cx);
         }
+        note::waits("read", On::Fd(self.fd.raw()));
         Poll::Pending
     }
 

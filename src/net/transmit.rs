@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use super::direct::MOST;
 use super::outbox::{Outbox, Piece};
 use super::socket::{AfterFlush, SEND, Socket};
+use crate::note::{self, On};
 use crate::op::{Call, Completion};
 use crate::runtime::{Waiting, Wakes};
 use crate::task::{discard, poll_proceed, spend};
@@ -139,6 +140,7 @@ impl Socket {
             let old = self.outbox.borrow_mut().writer.replace(new);
             discard(old);
         }
+        note::waits("write", On::Fd(self.fd.raw()));
         Poll::Pending
     }
 

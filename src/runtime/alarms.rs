@@ -1,6 +1,6 @@
 //! The core's clock and its timers: whom they tell, and how they are given up.
 
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -8,16 +8,34 @@ use super::core::Core;
 use super::sink::Sink;
 use super::timers::Key;
 use crate::driver::Driver;
-use crate::task::discard;
+use crate::task::{Call, discard, quietly};
 
 /// Timers that may lie outside of the CPU's own caches.
 const VERY_MANY: usize = 20_000;
 
-/// Whom a timer tells. As small as a waker: the other kind is rare.
+/// Whom a timer tells. As small as a waker: the other kinds are rare.
 pub(super) enum Alarm {
     Wake(Waker),
-    Sink(Box<Weak<dyn Sink>>),
+    Other(Box<Other>),
 }
+
+pub(super) enum Other {
+    Sink(Weak<dyn Sink>),
+    Call(Rc<dyn Call>),
+}
+
+impl Alarm {
+    /// Nothing comes of it any more: a callback is dropped although its handle may live.
+    pub(super) fn give_up(self) {
+        if let Self::Other(other) = self
+            && let Other::Call(call) = *other
+        {
+            call.cancel();
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Alarm>() == size_of::<Waker>());
 
 impl Core {
     /// The driver's clock; the moment of its end once the runtime has ended.
@@ -32,7 +50,26 @@ impl Core {
 
     /// Calls `sink.alarm` at `deadline`.
     pub(crate) fn set_alarm(&self, deadline: Instant, sink: Weak<dyn Sink>) -> Key {
-        self.timers.borrow_mut().insert(deadline, Alarm::Sink(Box::new(sink)))
+        self.timers.borrow_mut().insert(deadline, Alarm::Other(Box::new(Other::Sink(sink))))
+    }
+
+    /// Queues `call` at `deadline`.
+    pub(super) fn set_call(&self, deadline: Instant, call: Rc<dyn Call>) -> Key {
+        self.timers.borrow_mut().insert(deadline, Alarm::Other(Box::new(Other::Call(call))))
+    }
+
+    /// Drops the callbacks that wait for their moment, with what they captured.
+    pub(super) fn give_up_calls(&self) {
+        let call_of = |alarm: &Alarm| match alarm {
+            Alarm::Other(other) => match &**other {
+                Other::Call(call) => Some(call.clone()),
+                Other::Sink(_) => None,
+            },
+            Alarm::Wake(_) => None,
+        };
+        // Outside of the borrow: what they captured is user code.
+        let calls: Vec<_> = self.timers.borrow().values().filter_map(call_of).collect();
+        calls.into_iter().for_each(|call| quietly(|| call.cancel()));
     }
 
     /// Changes whom a timer wakes. False: it has fired.
@@ -80,6 +117,7 @@ impl Core {
 }
 
 fn discard_alarm(alarm: Option<Alarm>) {
+    // A callback belongs to its handle as well, which cancels it.
     if let Some(Alarm::Wake(waker)) = alarm {
         discard(waker);
     }

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use super::context::Entered;
 use super::core::{Core, Limits};
+use super::lanes::Lanes;
 use super::metrics::{self, Metrics};
 use super::shutdown;
+use super::watch::{Report, Reporter, Watcher};
 use crate::buf::Pool;
 use crate::driver::{Backend, BackendChoice, BackendInfo, Driver};
 use crate::sys;
 use crate::sys::sync::Arc;
-use crate::task::{Ran, Tasks};
+use crate::task::{Hook, Ran, Tasks, Unhandled};
 use crate::worker::Workers;
 
 /// Runs `future` on a new runtime of this thread, to its end; asyncio's [`run`].
@@ -62,8 +64,12 @@ pub struct Builder {
     cpu: Option<usize>,
     buffers: (u16, u32),
     buffer_budget: u64,
-    blocking_threads: usize,
+    blocking: Blocking,
     limits: Limits,
+    hook: Option<Hook>,
+    debug: Option<bool>,
+    slow_poll: Duration,
+    reporter: Option<Reporter>,
 }
 
 impl Builder {
@@ -74,13 +80,23 @@ impl Builder {
             cpu: None,
             buffers: (128, 16 * 1024),
             buffer_budget: 64 << 20,
-            blocking_threads: 64,
+            blocking: Blocking {
+                threads: 64,
+                queue: 1 << 16,
+                name: "ringloop-call".into(),
+                look_ups: 16,
+            },
             limits: Limits {
                 grace: Duration::from_secs(5),
                 linger: Duration::from_secs(30),
                 direct: true,
                 spin: None,
+                ctrl_c: false,
             },
+            hook: None,
+            debug: None,
+            slow_poll: Duration::from_millis(100),
+            reporter: None,
         }
     }
 
@@ -138,10 +154,40 @@ impl Builder {
         self
     }
 
-    /// How many threads may run calls that block: name look-ups, and file I/O on epoll (64 by
-    /// default). They are started when needed and end after 10 s without work.
+    /// How many threads may run the calls of [`spawn_blocking`](crate::spawn_blocking), and as many
+    /// others file I/O on epoll (64 by default, at least one). They are started when needed and end after
+    /// 10 s without work.
+    #[doc(alias = "set_default_executor")]
     pub fn blocking_threads(&mut self, threads: usize) -> &mut Self {
-        self.blocking_threads = threads.max(1);
+        self.blocking.threads = threads;
+        self
+    }
+
+    /// How many calls of [`spawn_blocking`](crate::spawn_blocking) may wait while all threads are at work
+    /// (65,536 by default). One more is refused.
+    pub fn blocking_queue(&mut self, calls: usize) -> &mut Self {
+        self.blocking.queue = calls;
+        self
+    }
+
+    /// What the threads of [`spawn_blocking`](crate::spawn_blocking) are called: this, a dash and a number
+    /// (`ringloop-call` by default). Tools such as `top` see the first 15 bytes.
+    pub fn blocking_thread_name(&mut self, name: impl Into<Box<str>>) -> &mut Self {
+        self.blocking.name = name.into();
+        self
+    }
+
+    /// How many threads may look up names (16 by default, at least one). They are no others' threads, so
+    /// that calls that block hold up no look-up, nor look-ups them.
+    pub fn lookup_threads(&mut self, threads: usize) -> &mut Self {
+        self.blocking.look_ups = threads;
+        self
+    }
+
+    /// Whether Ctrl-C cuts off what [`Runtime::block_on_interruptible`] runs (it does not, by default).
+    /// [`Runtime::block_on`] leaves SIGINT alone in any case.
+    pub fn ctrl_c(&mut self, interrupts: bool) -> &mut Self {
+        self.limits.ctrl_c = interrupts;
         self
     }
 
@@ -157,6 +203,68 @@ impl Builder {
     /// then is discarded, and the connection reset, so that no peer takes a part for the whole.
     pub fn linger(&mut self, linger: Duration) -> &mut Self {
         self.limits.linger = linger;
+        self
+    }
+
+    /// What is told of failures that nobody awaits; asyncio's [`set_exception_handler`].
+    ///
+    /// These are: the panic of a task whose [`JoinHandle`](crate::JoinHandle) was dropped without having given it,
+    /// told once, when the task has ended and its handle is gone; the panic of a callback; the error of a task of
+    /// [`spawn_reporting`](crate::task::spawn_reporting). A cancelled task has not failed, and errors of sockets
+    /// belong to whoever uses the socket.
+    ///
+    /// Without a hook, and where the hook itself panics, they are told to stderr if the environment
+    /// variable `RINGLOOP_DEBUG` is set and neither empty nor `0`, and else to nobody. (The panic hook of std has
+    /// printed a panic already.)
+    ///
+    /// The hook is called wherever the failure comes to light, also in a drop. It may use the runtime.
+    ///
+    /// [`set_exception_handler`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_exception_handler
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    ///
+    /// let (tell, told) = channel();
+    /// let mut runtime = ringloop::Builder::new()
+    ///     .on_unhandled(move |what| tell.send(what.to_string()).unwrap())
+    ///     .build()?;
+    /// runtime.block_on(async {
+    ///     drop(ringloop::spawn(async { panic!("the cellar is empty") }));
+    ///     ringloop::task::yield_now().await;
+    /// });
+    /// assert!(told.recv().unwrap().starts_with("a task panicked: the cellar is empty; task 1 ("));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "set_exception_handler")]
+    pub fn on_unhandled(
+        &mut self,
+        hook: impl Fn(&Unhandled<'_>) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hook = Some(Hook::new(hook));
+        self
+    }
+
+    /// Whether the runtime is in [debug mode](crate::debug). By default the environment variable
+    /// `RINGLOOP_DEBUG` says so: `1` is yes; unset, empty and `0` are no.
+    #[doc(alias = "set_debug")]
+    pub fn debug(&mut self, debug: bool) -> &mut Self {
+        self.debug = Some(debug);
+        self
+    }
+
+    /// How long a poll may take before debug mode reports it (100 ms by default).
+    #[doc(alias = "slow_callback_duration")]
+    pub fn slow_poll(&mut self, duration: Duration) -> &mut Self {
+        self.slow_poll = duration;
+        self
+    }
+
+    /// Has `reporter` called with what debug mode notices, on the runtime's thread, in place of a line on
+    /// standard error. A panic in it is printed and goes no further.
+    pub fn on_report(&mut self, reporter: impl Fn(&Report) + Send + Sync + 'static) -> &mut Self {
+        self.reporter = Some(Reporter(std::sync::Arc::new(reporter)));
         self
     }
 
@@ -179,21 +287,52 @@ impl Builder {
                 "Builder::buffers: the size must be from 256 bytes to 1 MiB, not {size}"
             )));
         }
-        let mut workers = Workers::new(self.blocking_threads, "ringloop-worker");
+        if self.blocking.name.contains('\0') {
+            return Err(invalid(format!(
+                "Builder::blocking_thread_name: a name must have no zero byte: {:?}",
+                self.blocking.name
+            )));
+        }
+        // What blocks must not block the one CPU: its threads go where this one could.
+        let allowed = self.cpu.and_then(|_| sys::affinity::Allowed::current().ok());
         if let Some(cpu) = self.cpu {
-            // What blocks must not block the one CPU: its threads go where this one could.
-            if let Ok(allowed) = sys::affinity::Allowed::current() {
-                workers = workers.prepared_by(move || allowed.allow());
-            }
             sys::affinity::pin(cpu)?;
         }
-        let workers = Arc::new(workers);
+        let lanes = self.blocking.lanes(allowed);
         let pool = Pool::new(count, size, self.buffer_budget)?;
         let choice = self.backend.or_environment()?;
-        let (driver, info) = Backend::open(choice, &pool, workers.clone())?;
-        let tasks = Rc::new(Tasks::new(driver.bell())?);
-        let core = Core::new(driver, tasks, pool, workers, self.limits);
+        let (driver, info) = Backend::open(choice, &pool, lanes.files.clone())?;
+        let tasks = Rc::new(Tasks::new(driver.bell(), self.hook.clone())?);
+        let debug = self.debug.unwrap_or_else(crate::sys::is_debug_asked_for);
+        let watcher = debug.then(|| Watcher::new(self.slow_poll, self.reporter.clone()));
+        let core = Core::new(driver, tasks, pool, lanes, self.limits, watcher);
         Ok(Runtime { core, info, not_send: PhantomData })
+    }
+}
+
+/// The threads for calls that block.
+#[derive(Clone, Debug)]
+struct Blocking {
+    threads: usize,
+    queue: usize,
+    name: Box<str>,
+    look_ups: usize,
+}
+
+impl Blocking {
+    fn lanes(&self, allowed: Option<sys::affinity::Allowed>) -> Lanes {
+        let lane = |threads, name: &str| {
+            let workers = Workers::new(threads, name);
+            match allowed {
+                Some(allowed) => workers.prepared_by(move || allowed.allow()),
+                None => workers,
+            }
+        };
+        Lanes {
+            files: Arc::new(lane(self.threads, "ringloop-file")),
+            calls: Arc::new(lane(self.threads, &self.name).max_queued(self.queue)),
+            look_ups: Arc::new(lane(self.look_ups, "ringloop-name")),
+        }
     }
 }
 
@@ -210,7 +349,9 @@ fn invalid(message: String) -> io::Error {
 /// An event loop with its tasks, timers and I/O, bound to the thread that built it.
 ///
 /// Dropping it ends it: tasks are dropped in the order of their spawning, outboxes are flushed, what
-/// is in flight is cancelled and awaited, all within the [grace](Builder::grace).
+/// is in flight is cancelled and awaited, all within the [grace](Builder::grace). Calls of
+/// [`spawn_blocking`](crate::spawn_blocking) that have not started are thrown away, and the others run on
+/// without it: [`shutdown_timeout`](Self::shutdown_timeout) waits for them.
 #[derive(Debug)]
 pub struct Runtime {
     core: Rc<Core>,
@@ -242,7 +383,11 @@ impl Runtime {
         output.expect("the loop ends when the future has")
     }
 
-    /// Runs tasks until [`Handle::stop`](super::Handle::stop).
+    /// Runs tasks and callbacks until [`Handle::stop`](super::Handle::stop).
+    ///
+    /// The turn in which it is stopped is its last: what was ready when that began runs, what became ready
+    /// meanwhile waits for the next run, and nothing is lost. Stopped before, it makes one turn, which does not
+    /// wait.
     ///
     /// # Panics
     ///
@@ -250,7 +395,19 @@ impl Runtime {
     pub fn run_forever(&mut self) {
         let _entered = self.enter();
         let core = self.core.clone();
-        self.drive(|_cx| core.take_stopped());
+        core.tasks().wake_root();
+        loop {
+            turn(&core, |_cx| {
+                if core.is_stopped() {
+                    // Whoever is ready does not let the turn wait.
+                    core.tasks().wake_root();
+                }
+                false
+            });
+            if core.take_stopped() {
+                return;
+            }
+        }
     }
 
     /// Which backend it is, and why.
@@ -263,7 +420,7 @@ impl Runtime {
         metrics::of(&self.core)
     }
 
-    pub(super) fn core(&self) -> &Rc<Core> {
+    pub(crate) fn core(&self) -> &Rc<Core> {
         &self.core
     }
 
@@ -277,18 +434,20 @@ impl Runtime {
     /// Turns the loop until `poll` says that the root future has ended.
     fn drive(&mut self, mut poll: impl FnMut(&mut std::task::Context<'_>) -> bool) {
         self.core.tasks().wake_root();
-        loop {
-            match self.core.turn(None, &mut poll) {
-                Ok(Ran::All) => {}
-                Ok(Ran::RootEnded) => return,
-                Err(error) => panic!("the ringloop runtime cannot go on: {error}"),
-            }
-        }
+        while turn(&self.core, &mut poll) != Ran::RootEnded {}
+    }
+}
+
+fn turn(core: &Core, poll: impl FnMut(&mut std::task::Context<'_>) -> bool) -> Ran {
+    match core.turn(None, poll) {
+        Ok(ran) => ran,
+        Err(error) => panic!("the ringloop runtime cannot go on: {error}"),
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
         shutdown::end(&self.core);
+        self.core.lanes().close();
     }
 }

@@ -1,6 +1,6 @@
 //! The core: what a runtime owns, and what everything above asks of it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
@@ -11,16 +11,16 @@ use super::alarms::Alarm;
 use super::awake::Awake;
 use super::context::is_current;
 use super::inflight::{InFlight, Left, Orphan, Taken, Waiting};
+use super::lanes::Lanes;
 use super::metrics::Counters;
 use super::sink::{Sink, Wakes};
 use super::timers::Timers;
+use super::watch::Watcher;
 use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::fork::Process;
-use crate::sys::sync::Arc;
-use crate::task::{Tasks, discard, quietly};
-use crate::worker::Workers;
+use crate::task::{CancelToken, Tasks, discard, quietly};
 
 /// Everything one runtime owns. Sockets, timers and futures hold it; it outlives the runtime as an
 /// empty shell that answers "the runtime has ended".
@@ -32,7 +32,7 @@ pub(crate) struct Core {
     pub(super) timers: RefCell<Timers<Alarm>>,
     pub(super) pool: Pool,
     spares: Spares,
-    workers: Arc<Workers>,
+    lanes: Lanes,
     /// Sinks that gathered writes in this turn.
     pub(super) dirty: RefCell<Vec<Rc<dyn Sink>>>,
     /// Sinks that found no buffer, first come, first served.
@@ -41,6 +41,8 @@ pub(crate) struct Core {
     unsent: Cell<usize>,
     /// Set by `Handle::stop`, cleared by `run_forever`.
     stopped: Cell<bool>,
+    /// Cancelled when the end comes. Made for whoever asks first.
+    pub(super) root: OnceCell<CancelToken>,
     /// Set near the end: what has not been submitted by then never is.
     closing: Cell<bool>,
     /// Set by each turn: whether it belongs to the runtime's life and not to its end.
@@ -49,6 +51,8 @@ pub(crate) struct Core {
     limits: Limits,
     totals: bool,
     pub(super) awake: Awake,
+    /// In debug mode.
+    watcher: Option<Watcher>,
     /// What the last wait brought, until it is settled.
     pub(super) done: RefCell<Vec<Completion>>,
     pub(super) scratch: RefCell<Scratch>,
@@ -68,6 +72,8 @@ pub(crate) struct Limits {
     pub(crate) direct: bool,
     /// How long a loop with nothing to do stays awake; `None`: as long as it pays.
     pub(crate) spin: Option<Duration>,
+    /// Whether SIGINT interrupts a main future that may be interrupted.
+    pub(crate) ctrl_c: bool,
 }
 
 /// Vectors that every turn uses again.
@@ -83,8 +89,9 @@ impl Core {
         driver: Backend,
         tasks: Rc<Tasks>,
         pool: Pool,
-        workers: Arc<Workers>,
+        lanes: Lanes,
         limits: Limits,
+        watcher: Option<Watcher>,
     ) -> Rc<Self> {
         let now = driver.now();
         let spin = limits.spin.or_else(|| (!driver.shows_news()).then_some(Duration::ZERO));
@@ -95,17 +102,19 @@ impl Core {
             inflight: RefCell::default(),
             timers: RefCell::new(Timers::new(now)),
             pool,
-            workers,
+            lanes,
             spares: Spares::default(),
             dirty: RefCell::default(),
             starved: RefCell::default(),
             unsent: Cell::new(0),
             stopped: Cell::new(false),
+            root: OnceCell::new(),
             closing: Cell::new(false),
             may_be_quiet: Cell::new(false),
             counters: Counters::new(),
             limits: Limits { spin, ..limits },
             awake: Awake::default(),
+            watcher,
             done: RefCell::default(),
             scratch: RefCell::default(),
             ended_at: Cell::new(now),
@@ -217,20 +226,6 @@ impl Core {
         self.unsent.set(self.unsent.get() - 1);
     }
 
-    /// Runs `job` on a thread of the pool.
-    ///
-    /// # Errors
-    ///
-    /// The runtime has ended, or no thread can be had.
-    pub(crate) fn block(&self, job: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        if self.has_ended() {
-            return Err(ended());
-        }
-        let refused =
-            |_| io::Error::new(io::ErrorKind::WouldBlock, "no thread for a blocking call");
-        self.workers.submit(job).map(drop).map_err(refused)
-    }
-
     // ---- what is shared ----
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -239,6 +234,10 @@ impl Core {
 
     pub(crate) fn spares(&self) -> &Spares {
         &self.spares
+    }
+
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -295,6 +294,10 @@ impl Core {
         self.process.is_foreign()
     }
 
+    pub(super) fn watcher(&self) -> Option<&Watcher> {
+        self.watcher.as_ref()
+    }
+
     pub(super) fn tasks(&self) -> &Rc<Tasks> {
         &self.tasks
     }
@@ -319,6 +322,10 @@ impl Core {
     pub(super) fn stop(&self) {
         self.stopped.set(true);
         self.tasks.wake_root();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.get()
     }
 
     pub(super) fn take_stopped(&self) -> bool {
@@ -368,7 +375,7 @@ impl Core {
         // User code: wakers, owners of sent bytes. Nothing is borrowed, and each by itself: two
         // panics at once would abort.
         for alarm in timers.into_values() {
-            quietly(|| drop(alarm));
+            quietly(|| alarm.give_up());
         }
         self.drop_discarded();
         leaked

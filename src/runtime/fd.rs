@@ -23,6 +23,9 @@ impl Fd {
     /// Takes over a descriptor that a call or a completion has just made.
     pub(crate) fn new(raw: RawFd, core: Rc<Core>) -> Self {
         debug_assert!(raw >= 0, "a descriptor is not negative");
+        if let Some(watcher) = core.watcher() {
+            watcher.opened(raw);
+        }
         Self { raw, core }
     }
 
@@ -43,6 +46,9 @@ impl Fd {
 
 impl Drop for Fd {
     fn drop(&mut self) {
+        if let Some(watcher) = self.core.watcher() {
+            watcher.closed(self.raw);
+        }
         if self.core.submit(Request::Close { fd: self.raw }, Waiting::Nobody).is_err() {
             // The runtime has ended: nothing of it is on this descriptor any more.
             let _ = sys::file::close(self.raw);

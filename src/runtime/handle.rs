@@ -1,8 +1,9 @@
 //! Reaching a runtime from other threads.
 
 use super::builder::Runtime;
+use super::calls::RemoteCallHandle;
 use super::context::current;
-use crate::task::{self, HomeRef, RemoteJoinHandle};
+use crate::task::{self, HomeRef, RemoteJoinHandle, TaskInfo};
 
 /// Reaches a runtime from any thread. Cheap to copy; harmless once the runtime has ended.
 ///
@@ -53,8 +54,11 @@ impl Handle {
         let (sender, handle) = task::remote();
         let letter = Box::new(move || {
             let task = task::spawn(async move { make().await });
+            let info = task.info();
             // A second task carries the result, so that a panic of the first arrives too.
-            drop(task::spawn(async move { sender.send(task.await) }));
+            drop(task::spawn(async move {
+                sender.send(task.await.map_err(|error| error.of_task(info)));
+            }));
         });
         // A letter that comes back is dropped, and its sender says Cancelled.
         drop(self.home.post(letter));
@@ -63,19 +67,49 @@ impl Handle {
 
     /// Runs `callback` on the runtime's thread, soon, in order of posting.
     ///
-    /// A panic in it is printed by the panic hook and goes no further.
+    /// It runs between two turns of the loop. A panic in it goes to the hook of
+    /// [`Builder::on_unhandled`](crate::Builder::on_unhandled), and no further. On the runtime's own thread
+    /// [`call_soon`](crate::call_soon) is cheaper, and its callback need not be `Send`.
     ///
     /// # Errors
     ///
     /// The runtime has ended.
     #[doc(alias = "call_soon_threadsafe")]
-    pub fn call_soon(&self, callback: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        self.home.post(Box::new(callback)).map_err(|_| super::core::ended())
+    #[track_caller]
+    pub fn call_soon(
+        &self,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<RemoteCallHandle> {
+        let (handle, receipt) = RemoteCallHandle::new(Box::new(callback));
+        match self.home.post(Box::new(move || receipt.run())) {
+            Ok(()) => Ok(handle),
+            Err(_) => Err(super::core::ended()),
+        }
+    }
+
+    /// The runtime's tasks that have not ended, in the order of their spawning; see
+    /// [`task::all`]. The runtime's thread says it in its next turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// ringloop::run(async {
+    ///     let handle = ringloop::Handle::current().unwrap();
+    ///     let task = ringloop::spawn(std::future::pending::<()>());
+    ///     let all = handle.tasks().await.unwrap();
+    ///     assert_eq!(all[0].id(), task.id());
+    /// });
+    /// ```
+    #[doc(alias = "all_tasks")]
+    pub fn tasks(&self) -> RemoteJoinHandle<Vec<TaskInfo>> {
+        let (sender, handle) = task::remote();
+        drop(self.home.post(Box::new(move || sender.send(Ok(task::all())))));
+        handle
     }
 
     /// Makes [`Runtime::run_forever`] return, now or, if it does not run, when it next begins.
     ///
-    /// Does nothing once the runtime has ended.
+    /// A run of [`Runtime::block_on`] goes on: only its future ends it. Does nothing once the runtime has ended.
     pub fn stop(&self) {
         let letter = Box::new(|| {
             if let Ok(core) = current() {

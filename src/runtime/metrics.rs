@@ -14,7 +14,7 @@ pub struct Metrics {
     pub turns: u64,
     /// Of these, turns that slept until something came, or might have.
     pub sleeps: u64,
-    /// Polls of tasks, the main future included.
+    /// Polls of tasks, the main future and callbacks included.
     pub polls: u64,
     /// Completions that the driver delivered.
     pub completions: u64,

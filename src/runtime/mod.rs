@@ -17,28 +17,37 @@
 mod alarms;
 mod awake;
 mod builder;
+mod calls;
 mod context;
 mod core;
 mod fd;
 mod handle;
 mod inflight;
+mod lanes;
 mod metrics;
 mod op;
+mod root;
 mod shutdown;
 mod sink;
 mod submit;
 mod timers;
 mod turn;
+mod watch;
 
 pub(crate) use self::core::Core;
 pub(crate) use context::current;
 pub(crate) use fd::Fd;
 pub(crate) use inflight::Waiting;
+pub(crate) use lanes::Lane;
 pub(crate) use op::Op;
 pub(crate) use sink::{Role, Sink, Wakes};
 pub(crate) use submit::Submit;
 pub(crate) use timers::Key as TimerKey;
+pub(crate) use watch::Seen;
 
 pub use builder::{Builder, Runtime, run};
+pub use calls::{RemoteCallHandle, TimerHandle, call_at, call_later};
 pub use handle::Handle;
 pub use metrics::{Metrics, metrics};
+pub use root::root_token;
+pub use watch::Report;

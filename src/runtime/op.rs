@@ -3,6 +3,7 @@
 
 use std::io;
 
+use crate::note::Note;
 use crate::op::{Completion, Request};
 
 /// An operation that a [`Submit`](super::Submit) future carries out.
@@ -16,6 +17,9 @@ pub(crate) unsafe trait Op: 'static {
 
     /// Whether the request may be made again where the kernel gave it up before it did anything.
     const REPEATS: bool = true;
+
+    /// What who awaits it waits for.
+    fn note(&self) -> Note;
 
     /// The request. Called again where it is repeated.
     fn request(&mut self) -> Request;

@@ -1,8 +1,9 @@
 //! The end of a runtime.
 //!
 //! 1. Refuse spawns.
-//! 2. (Trip the root cancel token: comes with the token.)
-//! 3. Drop the tasks, in spawn order, nothing borrowed.
+//! 2. Cancel the root token, if anybody asked for it, and turn the loop until its holders have cleaned up,
+//!    within the grace. Tasks that hold nothing of it are not waited for.
+//! 3. Drop the tasks, in spawn order, then the callbacks that wait for their moment, nothing borrowed.
 //! 4. Flush outboxes, within the grace.
 //! 5. Cancel what is in flight and wait for the kernel: for what is left of the grace, but for at
 //!    least [`CANCEL`], for a peer that does not read uses up the grace in step 4.
@@ -10,14 +11,69 @@
 
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::builder::Runtime;
 use super::context::Entered;
 use super::core::Core;
 
 /// How long the kernel has, at least, to end what was cancelled. Sockets answer within a turn or two;
 /// what does not is leaked, and its descriptors stay open.
 const CANCEL: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Lets those who asked for it clean up, until `deadline` at the latest.
+    fn wind_up(&self, deadline: Instant) -> io::Result<()> {
+        let Some(root) = self.root_token_if_any() else { return Ok(()) };
+        root.cancel();
+        let mut wound_up = Ok(());
+        // Nobody rings when the last holder is done.
+        while wound_up.is_ok()
+            && self.now() < deadline
+            && root.is_shared()
+            && self.tasks.alive() > 0
+        {
+            let until = deadline.min(self.now() + GLANCE);
+            wound_up = self.turn(Some(until), |_| false).map(drop);
+        }
+        wound_up
+    }
+}
+
+impl Runtime {
+    /// Ends the runtime as dropping it does, then waits until the calls of
+    /// [`spawn_blocking`](crate::spawn_blocking) are done, those that still wait for a thread included: for
+    /// `limit` at most. Returns how many were left: those that run go on without the runtime, those that
+    /// wait are thrown away.
+    ///
+    /// Calls whose [handles](crate::blocking::BlockingTask) a task owned were taken back with it, where
+    /// they had not started. A limit of zero only counts; `Duration::MAX` waits for all. asyncio's
+    /// [`shutdown_default_executor`].
+    ///
+    /// [`shutdown_default_executor`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.shutdown_default_executor
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let mut runtime = ringloop::Builder::new().build()?;
+    /// runtime.block_on(async {
+    ///     ringloop::spawn_blocking(|| println!("somebody waits for this")).detach();
+    /// });
+    /// assert_eq!(runtime.shutdown_timeout(Duration::from_secs(10)), 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "shutdown_default_executor")]
+    #[doc(alias = "shutdown_blocking")]
+    pub fn shutdown_timeout(self, limit: Duration) -> usize {
+        end(self.core());
+        self.core().lanes().calls.finish(limit)
+    }
+}
+
+/// How often it is looked whether the cleaning up is done, where nothing else happens.
+const GLANCE: Duration = Duration::from_millis(5);
 
 /// Ends `core`'s runtime.
 pub(super) fn end(core: &Rc<Core>) {
@@ -27,17 +83,25 @@ pub(super) fn end(core: &Rc<Core>) {
     // Also within another runtime of this thread: what is dropped here belongs to ours.
     let entered = Entered::over(core);
     core.tasks().close();
-    core.tasks().end_all();
     let deadline = core.now() + core.limits().grace;
-    let flushed = turn_until(core, deadline, || core.unsent() == 0);
+    let wound_up = core.wind_up(deadline);
+    if let Some(watcher) = core.watcher() {
+        watcher.report_pending(core.tasks().all());
+    }
+    core.tasks().end_all();
+    core.give_up_calls();
+    let flushed = wound_up.and_then(|()| turn_until(core, deadline, || core.unsent() == 0));
     core.forget_waiting();
     core.cancel_all();
     let deadline = deadline.max(core.now() + CANCEL);
     let waited = flushed.and_then(|()| turn_until(core, deadline, || core.in_flight() == 0));
     core.tasks().move_out();
+    if let Some(watcher) = core.watcher() {
+        watcher.report_open();
+    }
     let leaked = core.close();
     drop(entered);
-    if std::env::var_os("RINGLOOP_DEBUG").is_some() {
+    if crate::sys::is_debug_asked_for() {
         if let Err(error) = waited {
             eprintln!("ringloop: the runtime ended with an error of its driver: {error}");
         }
@@ -51,11 +115,7 @@ pub(super) fn end(core: &Rc<Core>) {
     }
 }
 
-fn turn_until(
-    core: &Core,
-    deadline: std::time::Instant,
-    mut done: impl FnMut() -> bool,
-) -> io::Result<()> {
+fn turn_until(core: &Core, deadline: Instant, mut done: impl FnMut() -> bool) -> io::Result<()> {
     while !done() && core.now() < deadline {
         core.turn(Some(deadline), |_| false)?;
     }

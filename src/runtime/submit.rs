@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use super::core::Core;
 use super::inflight::{Orphan, Waiting};
 use super::op::Op;
+use crate::note;
 use crate::op::{Completion, Token};
 use crate::task::{poll_proceed, spend};
 
@@ -53,6 +54,7 @@ impl<O: Op> Submit<O> {
     fn submit(&mut self, mut op: O, cx: &Context<'_>) -> io::Result<()> {
         let waiting = Waiting::Future(cx.waker().clone());
         let token = self.core.submit(op.request(), waiting)?;
+        note::waits_for(|| op.note());
         self.state = State::InFlight(op, token);
         Ok(())
     }
@@ -94,6 +96,7 @@ impl<O: Op> Future for Submit<O> {
                     Poll::Ready(output)
                 }
                 Ok(None) => {
+                    note::waits_for(|| op.note());
                     this.state = State::InFlight(op, token);
                     Poll::Pending
                 }

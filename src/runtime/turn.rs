@@ -4,12 +4,13 @@ use std::io;
 use std::task::Context;
 use std::time::Instant;
 
-use super::alarms::Alarm;
+use super::alarms::{Alarm, Other};
 use super::core::{Core, ended, forked};
 use super::inflight::Settled;
 use super::sink::{Sink, Wakes};
+use super::watch::Watching;
 use crate::driver::{Driver, Until};
-use crate::task::{Ran, quietly};
+use crate::task::{Ran, Unwatched, quietly};
 
 /// Polls in one turn, at most: I/O is never far away.
 const POLLS_PER_TURN: usize = 1024;
@@ -27,7 +28,13 @@ impl Core {
     ) -> io::Result<Ran> {
         self.counters.turn();
         self.may_be_quiet.set(deadline.is_none());
-        let ran = self.tasks.run(POLLS_PER_TURN, poll_root);
+        let ran = match self.watcher() {
+            None => self.tasks.run(POLLS_PER_TURN, poll_root, &Unwatched),
+            Some(watcher) => {
+                let watching = Watching { core: self, watcher };
+                self.tasks.run(POLLS_PER_TURN, poll_root, &watching)
+            }
+        };
         if ran == Ran::All && self.is_quiet() {
             return Ok(ran);
         }
@@ -203,11 +210,19 @@ impl Core {
         for alarm in due.drain(..) {
             match alarm {
                 Alarm::Wake(waker) => wakes.push(waker),
-                Alarm::Sink(sink) => {
-                    if let Some(sink) = sink.upgrade() {
-                        sink.alarm(&mut wakes);
+                Alarm::Other(other) => match *other {
+                    Other::Sink(sink) => {
+                        if let Some(sink) = sink.upgrade() {
+                            sink.alarm(&mut wakes);
+                        }
                     }
-                }
+                    Other::Call(call) => {
+                        // In the order of their deadlines.
+                        wake_all(&mut wakes);
+                        // It is refused, and dropped, when the runtime ends.
+                        quietly(|| self.tasks.call(call));
+                    }
+                },
             }
         }
         wake_all(&mut wakes);

@@ -40,6 +40,16 @@ impl Process {
         }
     }
 
+    /// As a number, for an atomic.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The process of these [`bits`](Self::bits); of 0, none that asked.
+    pub(crate) fn of_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// Whether it is not the process that asks: this one was forked from it.
     pub(crate) fn is_foreign(self) -> bool {
         word().load(Ordering::Relaxed) != self.0

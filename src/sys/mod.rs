@@ -1,6 +1,7 @@
 //! Every syscall that is not a [`Request`](crate::op::Request), as a thin safe function.
 //!
-//! Nothing here keeps state but [`count`], which counts what this thread asked of the kernel.
+//! Nothing here keeps state but [`count`], which counts what this thread asked of the kernel, and
+//! [`signal`], for a process has one handler a signal.
 
 mod addr;
 pub(crate) mod affinity;
@@ -10,12 +11,19 @@ pub(crate) mod epoll;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod memory;
+pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod sync;
 pub(crate) mod uring;
+pub(crate) mod usage;
 
 pub(crate) use addr::SockAddr;
 pub(crate) use bell::Bell;
+
+/// Whether the environment asks for debug mode: `RINGLOOP_DEBUG` that is unset, empty or `0` is no.
+pub(crate) fn is_debug_asked_for() -> bool {
+    std::env::var_os("RINGLOOP_DEBUG").is_some_and(|value| !value.is_empty() && value != "0")
+}
 
 use std::io;
 

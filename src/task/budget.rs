@@ -40,6 +40,13 @@ pub(crate) fn poll_proceed(cx: &Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
+/// Waits until there is budget, and counts one result: for what is found without a leaf future.
+#[inline]
+pub(crate) async fn proceed() {
+    std::future::poll_fn(|cx| poll_proceed(cx)).await;
+    spend();
+}
+
 /// Whether this poll may still take a ready result.
 #[inline]
 pub(crate) fn has_budget() -> bool {

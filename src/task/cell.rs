@@ -17,10 +17,14 @@ use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::budget::with_budget;
+use super::info::TaskInfo;
 use super::join::{JoinError, TaskId};
+use super::locals::{Snapshot, Within};
+use super::unhandled;
 use super::waker::Address;
 
 /// What the executor sees of a task.
@@ -29,8 +33,10 @@ pub(super) trait Run {
     fn run(&self, cx: &mut Context<'_>) -> bool;
     /// Drops the future now, wherever it stands.
     fn end(&self);
-    fn id(&self) -> TaskId;
     fn address(&self) -> Address;
+    fn info(&self) -> TaskInfo;
+    /// Whether its own code runs: it is polled or dropped.
+    fn is_busy(&self) -> bool;
 }
 
 /// What a handle sees of a task.
@@ -38,8 +44,10 @@ pub(super) trait Join<T> {
     fn poll_join(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>>;
     fn cancel(&self);
     fn is_finished(&self) -> bool;
-    fn id(&self) -> TaskId;
-    fn name(&self) -> Option<&str>;
+    /// Whether the result is there and is a panic, or a value of which `is_error` says yes.
+    fn has_failed(&self, is_error: fn(&T) -> bool) -> bool;
+    fn info(&self) -> TaskInfo;
+    fn set_name(&self, name: Arc<str>);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,8 +67,10 @@ enum Stage<F: Future> {
 pub(super) struct TaskCell<F: Future> {
     id: TaskId,
     address: Address,
-    name: Option<Box<str>>,
+    name: Cell<Option<Arc<str>>>,
     spawned_at: &'static Location<'static>,
+    /// The task-locals of whoever spawned it.
+    locals: Snapshot,
     state: Cell<State>,
     /// Set by a cancel; obeyed by the next `run`. Never set once the task is Done.
     cancelled: Cell<bool>,
@@ -74,8 +84,9 @@ impl<F: Future> TaskCell<F> {
         future: F,
         id: TaskId,
         address: Address,
-        name: Option<Box<str>>,
+        name: Option<Arc<str>>,
         spawned_at: &'static Location<'static>,
+        locals: Snapshot,
     ) -> Rc<Self> {
         // Written where it stays: a copy of what was just written piece by piece waits for the pieces.
         let mut this = Rc::new_uninit();
@@ -83,8 +94,9 @@ impl<F: Future> TaskCell<F> {
         place.write(Self {
             id,
             address,
-            name,
+            name: Cell::new(name),
             spawned_at,
+            locals,
             state: Cell::new(State::Idle),
             cancelled: Cell::new(false),
             joiner: Cell::new(None),
@@ -141,6 +153,7 @@ impl<F: Future> Run for TaskCell<F> {
             return self.state.get() != State::Busy;
         }
         self.state.set(State::Busy);
+        let _within = Within::if_any(&self.locals);
         if !self.cancelled.get() {
             let polled = catch_unwind(AssertUnwindSafe(|| with_budget(|| self.poll_future(cx))));
             match polled {
@@ -166,16 +179,21 @@ impl<F: Future> Run for TaskCell<F> {
     fn end(&self) {
         if self.state.get() == State::Idle {
             self.state.set(State::Busy);
+            let _within = Within::if_any(&self.locals);
             self.fail(JoinError::cancelled());
         }
     }
 
-    fn id(&self) -> TaskId {
-        self.id
-    }
-
     fn address(&self) -> Address {
         self.address
+    }
+
+    fn info(&self) -> TaskInfo {
+        self.describe()
+    }
+
+    fn is_busy(&self) -> bool {
+        self.state.get() == State::Busy
     }
 }
 
@@ -183,6 +201,21 @@ impl<F: Future> TaskCell<F> {
     /// Whether nobody will ever poll it here: this process was forked from its runtime's.
     fn is_foreign(&self) -> bool {
         super::home::is_foreign(self.address.home())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report(&mut self) {
+        let task = self.describe();
+        if let Stage::Output(Err(error)) = std::mem::replace(self.stage.get_mut(), Stage::Empty) {
+            unhandled::report_task(task, error);
+        }
+    }
+
+    fn describe(&self) -> TaskInfo {
+        let name = self.name.take();
+        self.name.set(name.clone());
+        TaskInfo { id: self.id, name, spawned_at: self.spawned_at }
     }
 }
 
@@ -206,6 +239,12 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
         if !known {
             let new = cx.waker().clone();
             super::discard(self.joiner.replace(Some(new)));
+            // The clone is user code, which may have ended the runtime, and told nobody.
+            if self.state.get() == State::Done
+                && let Some(joiner) = self.joiner.take()
+            {
+                super::wake(joiner);
+            }
         }
         Poll::Pending
     }
@@ -220,21 +259,42 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
         matches!(self.state.get(), State::Done | State::Taken) || self.is_foreign()
     }
 
-    fn id(&self) -> TaskId {
-        self.id
+    fn has_failed(&self, is_error: fn(&F::Output) -> bool) -> bool {
+        if self.state.get() != State::Done {
+            return false;
+        }
+        // SAFETY: Done: the executor has let go of the stage, and `is_error`, a function of this crate
+        // that looks at a value, does not come back here.
+        match unsafe { &*self.stage.get() } {
+            Stage::Output(Ok(value)) => is_error(value),
+            Stage::Output(Err(error)) => error.is_panic(),
+            _ => unreachable!("Done means an output"),
+        }
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+    fn info(&self) -> TaskInfo {
+        self.describe()
+    }
+
+    fn set_name(&self, name: Arc<str>) {
+        self.name.set(Some(name));
+    }
+}
+
+impl<F: Future> Drop for TaskCell<F> {
+    /// Whoever holds it last, the executor or the handle: nobody has asked for its panic, nor will.
+    #[inline]
+    fn drop(&mut self) {
+        if matches!(self.stage.get_mut(), Stage::Output(Err(_))) {
+            self.report();
+        }
     }
 }
 
 impl<F: Future> std::fmt::Debug for TaskCell<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TaskCell")
-            .field("id", &self.id)
-            .field("name", &self.name)
-            .field("spawned_at", &self.spawned_at)
+            .field("info", &self.describe())
             .field("state", &self.state.get())
             .finish_non_exhaustive()
     }
@@ -248,7 +308,7 @@ pub(crate) fn quietly(f: impl FnOnce()) {
 }
 
 /// Drops a payload; one whose own drop panics is leaked.
-fn forget_panicking(payload: Box<dyn Any + Send>) {
+pub(super) fn forget_panicking(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::join::JoinHandle;
 use super::tasks::Tasks;
@@ -38,6 +39,12 @@ impl Drop for Entered {
     }
 }
 
+/// The tasks of the runtime that runs on this thread.
+#[inline]
+pub(super) fn here() -> Option<Rc<Tasks>> {
+    HERE.with_borrow(|here| Option::clone(here))
+}
+
 /// Wakes `address` if its home runs on this thread.
 #[inline]
 pub(super) fn wake(address: Address) -> bool {
@@ -54,7 +61,8 @@ pub(super) fn wake(address: Address) -> bool {
 ///
 /// The task starts in the next turn of the loop and runs until it ends, is
 /// [cancelled](JoinHandle::cancel), or the runtime ends; dropping the handle detaches it. The future
-/// need not be `Send`: it never leaves this thread. See asyncio's [`create_task`].
+/// need not be `Send`: it never leaves this thread. The task sees the [task-locals](crate::task_local) that are
+/// set here. See asyncio's [`create_task`].
 ///
 /// [`create_task`]: https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
 ///
@@ -87,12 +95,12 @@ where
 /// ```
 /// ringloop::run(async {
 ///     let task = ringloop::task::Spawn::new().name("answer").spawn(async { 42 });
-///     assert_eq!(task.name(), Some("answer"));
+///     assert_eq!(task.name().as_deref(), Some("answer"));
 /// });
 /// ```
 #[derive(Debug, Default)]
 pub struct Spawn {
-    name: Option<Box<str>>,
+    name: Option<Arc<str>>,
 }
 
 impl Spawn {
@@ -103,7 +111,7 @@ impl Spawn {
 
     /// Names the task, for people who look at it.
     #[must_use]
-    pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
@@ -118,7 +126,7 @@ impl Spawn {
     where
         F: Future + 'static,
     {
-        let Some(tasks) = HERE.with_borrow(|here| Option::clone(here)) else {
+        let Some(tasks) = here() else {
             panic!("no ringloop runtime runs on this thread: spawn within ringloop::run");
         };
         tasks.spawn(future, self.name, Location::caller())

@@ -62,7 +62,7 @@ impl<T> Shared<T> {
         drop(state);
         self.sent.notify_all();
         if let Some(waker) = waker {
-            waker.wake();
+            super::wake(waker);
         }
     }
 
@@ -75,6 +75,21 @@ impl<T> Shared<T> {
                 *state = other;
                 never.then(|| Err(JoinError::cancelled()))
             }
+        }
+    }
+}
+
+/// A result that nobody took: a panic is told, by the process that it happened in.
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        if self.state.is_foreign() {
+            return;
+        }
+        let Some(mut state) = self.state.lock() else { return };
+        let last = std::mem::replace(&mut *state, State::Taken);
+        drop(state);
+        if let State::Sent(Err(error)) = last {
+            error.report();
         }
     }
 }

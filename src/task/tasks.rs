@@ -5,16 +5,22 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Context;
 
 use slab::Slab;
 
 use super::budget::with_budget;
+use super::calls::Call;
 use super::cell::{Run, TaskCell, quietly};
 use super::home::{Home, HomeRef, Tenancy};
+use super::info::TaskInfo;
 use super::join::{JoinHandle, TaskId};
+use super::locals::{self, Within};
 use super::mail::Letter;
+use super::unhandled::Hook;
 use super::waker::Address;
+use super::watch::Watch;
 use crate::sys::Bell;
 
 /// All tasks of one runtime.
@@ -23,9 +29,12 @@ pub(crate) struct Tasks {
     /// Of the slots of `slab`, by index. Apart from them: a wake looks here only, and sixteen stand in
     /// a cache line.
     words: RefCell<Vec<Word>>,
-    /// Addresses to poll. A task stands here at most once.
+    /// Addresses to poll. A task stands here at most once, and `Address::CALL` once for each of `calls`.
     ready: RefCell<VecDeque<Address>>,
+    calls: RefCell<VecDeque<Rc<dyn Call>>>,
     root_queued: Cell<bool>,
+    /// The task that is polled, or was last.
+    polled: Cell<Address>,
     next_id: Cell<u64>,
     polls: Cell<u64>,
     /// Set when the runtime ends: spawns are refused.
@@ -36,6 +45,8 @@ pub(crate) struct Tasks {
     tenancy: RefCell<Option<Tenancy>>,
     /// The same as one byte, for every wake asks.
     moved_out: Cell<bool>,
+    /// Who is told of what nobody awaits.
+    hook: Option<Hook>,
 }
 
 /// The generation of a slot's task, and whether its address stands in `ready`.
@@ -72,13 +83,15 @@ pub(crate) enum Ran {
 
 impl Tasks {
     /// An executor whose sleep `bell` ends.
-    pub(crate) fn new(bell: Bell) -> io::Result<Self> {
+    pub(crate) fn new(bell: Bell, hook: Option<Hook>) -> io::Result<Self> {
         let tenancy = Tenancy::new(bell)?;
         Ok(Self {
             slab: RefCell::default(),
             words: RefCell::default(),
             ready: RefCell::default(),
+            calls: RefCell::default(),
             root_queued: Cell::new(false),
+            polled: Cell::new(Address::new(tenancy.id, 0, Address::ROOT)),
             next_id: Cell::new(1),
             polls: Cell::new(0),
             closed: Cell::new(false),
@@ -86,6 +99,7 @@ impl Tasks {
             home_id: tenancy.id,
             tenancy: RefCell::new(Some(tenancy)),
             moved_out: Cell::new(false),
+            hook,
         })
     }
 
@@ -95,14 +109,14 @@ impl Tasks {
     pub(crate) fn spawn<F>(
         &self,
         future: F,
-        name: Option<Box<str>>,
+        name: Option<Arc<str>>,
         spawned_at: &'static Location<'static>,
     ) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
     {
         let (id, address) = self.reserve();
-        let task = TaskCell::new(future, id, address, name, spawned_at);
+        let task = TaskCell::new(future, id, address, name, spawned_at, locals::snapshot());
         if address == self.root() {
             task.end();
         } else {
@@ -116,7 +130,7 @@ impl Tasks {
         let id = TaskId(self.next_id.get());
         self.next_id.set(id.0 + 1);
         let key = self.slab.borrow().vacant_key();
-        if self.closed.get() || key >= Address::ROOT as usize {
+        if self.closed.get() || key >= Address::CALL as usize {
             return (id, self.root());
         }
         let (generation, index) = (id.0 as u32 & Address::GENERATION_MASK, key as u32);
@@ -145,6 +159,7 @@ impl Tasks {
         &self,
         limit: usize,
         mut poll_root: impl FnMut(&mut Context<'_>) -> bool,
+        watch: &impl Watch,
     ) -> Ran {
         let turn = self.ready.borrow().len().min(limit);
         for _ in 0..turn {
@@ -152,20 +167,48 @@ impl Tasks {
             self.polls.set(self.polls.get() + 1);
             let waker = address.waker();
             let mut cx = Context::from_waker(&waker);
-            if address.index() == Address::ROOT {
+            if address.index() >= Address::CALL {
+                if address.index() == Address::CALL {
+                    watch.callback(|| self.run_call());
+                    continue;
+                }
                 self.root_queued.set(false);
-                if with_budget(|| poll_root(&mut cx)) {
+                watch.begin(|| None);
+                let ended = with_budget(|| poll_root(&mut cx));
+                watch.end(ended);
+                if ended {
                     return Ran::RootEnded;
                 }
-            } else if let Some(task) = self.take_turn(address)
-                && task.run(&mut cx)
-            {
-                self.remove(address);
-                // The output of a detached task goes with it: user code.
-                quietly(|| drop(task));
+            } else if let Some(task) = self.take_turn(address) {
+                self.polled.set(address);
+                watch.begin(|| Some(task.info()));
+                let ended = task.run(&mut cx);
+                watch.end(ended);
+                if ended {
+                    self.remove(address);
+                    // The output of a detached task goes with it: user code.
+                    quietly(|| drop(task));
+                }
             }
         }
         Ran::All
+    }
+
+    /// Queues a callback, behind whatever is ready. While the runtime ends, it is dropped.
+    pub(crate) fn call(&self, call: Rc<dyn Call>) {
+        if self.closed.get() {
+            return call.cancel();
+        }
+        self.calls.borrow_mut().push_back(call);
+        self.ready.borrow_mut().push_back(Address::new(self.home_id, 0, Address::CALL));
+    }
+
+    #[inline(never)]
+    fn run_call(&self) {
+        let call = self.calls.borrow_mut().pop_front();
+        if let Some(call) = call {
+            call.run();
+        }
     }
 
     /// Queues the root future.
@@ -202,6 +245,8 @@ impl Tasks {
             },
             |letter| letters.push(letter),
         );
+        // They come from nowhere here: what is set around `block_on` is not for them.
+        let _within = (!letters.is_empty()).then(|| Within::if_any(&None));
         for letter in letters {
             quietly(letter);
         }
@@ -212,19 +257,32 @@ impl Tasks {
         self.closed.set(true);
     }
 
-    /// Drops every task's future, in the order of spawning, with nothing borrowed.
+    /// Whether spawns are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Drops every task's future, in the order of spawning, then every callback, with nothing borrowed.
     pub(crate) fn end_all(&self) {
         let mut tasks: Vec<(TaskId, Address)> =
-            self.slab.borrow().iter().map(|(_, task)| (task.id(), task.address())).collect();
+            self.slab.borrow().iter().map(|(_, task)| (task.info().id, task.address())).collect();
         tasks.sort_unstable_by_key(|(id, _)| *id);
         for (_, address) in tasks {
             if let Some(task) = self.take_turn(address) {
+                self.polled.set(address);
                 task.end();
                 self.remove(address);
                 quietly(|| drop(task));
             }
         }
         self.ready.borrow_mut().clear();
+        for call in self.calls.take() {
+            quietly(|| call.cancel());
+        }
+    }
+
+    pub(super) fn hook(&self) -> Option<Hook> {
+        self.hook.clone()
     }
 
     /// Whether its home is still its own, and not the next one's.
@@ -242,6 +300,39 @@ impl Tasks {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.ready.borrow().is_empty()
+    }
+
+    /// The task that is being polled or dropped, if one is.
+    pub(super) fn current(&self) -> Option<TaskInfo> {
+        let address = self.polled.get();
+        let slab = self.slab.borrow();
+        let task = slab.get(address.index() as usize)?;
+        (task.address() == address && task.is_busy()).then(|| task.info())
+    }
+
+    /// The number of the task that is polled now: 0 is the root future, which also stands for nobody.
+    pub(crate) fn running(&self) -> u64 {
+        self.current().map_or(0, |task| task.id.0)
+    }
+
+    /// As [`all`](Self::all), with whether each is queued for its next poll; the root future first.
+    pub(crate) fn survey(&self) -> Vec<(Option<TaskInfo>, bool)> {
+        let words = self.words.borrow();
+        let mut all: Vec<(Option<TaskInfo>, bool)> = vec![(None, self.root_queued.get())];
+        for (index, task) in &*self.slab.borrow() {
+            let queued = Word::queued(task.address().generation());
+            all.push((Some(task.info()), words[index] == queued));
+        }
+        all.sort_by_key(|(task, _)| task.as_ref().map(|task| task.id));
+        all
+    }
+
+    /// The tasks that have not ended, in the order of spawning.
+    pub(crate) fn all(&self) -> Vec<TaskInfo> {
+        let mut all: Vec<TaskInfo> =
+            self.slab.borrow().iter().map(|(_, task)| task.info()).collect();
+        all.sort_unstable_by_key(|task| task.id);
+        all
     }
 
     /// Tasks that have not ended.

@@ -24,6 +24,9 @@ impl Address {
     /// The index of the future that `block_on` polls. It stands in no slot.
     pub(super) const ROOT: u32 = Self::INDEX_MASK as u32;
 
+    /// Of no task either: it stands in the ready queue for a callback.
+    pub(super) const CALL: u32 = Self::ROOT - 1;
+
     pub(super) fn new(home: u16, generation: u32, index: u32) -> Self {
         debug_assert!(index <= Self::ROOT && generation <= Self::GENERATION_MASK);
         Self(

@@ -4,11 +4,15 @@
 //! deadline fire in the order in which they were set. A million of them may be set at once, and
 //! dropping one is cheap.
 
+mod deadline;
 mod interval;
+mod scope;
 mod sleep;
 mod timeout;
 
+pub use deadline::{deadline, until_deadline, with_deadline};
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub use scope::{RescheduleError, Timeout};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, timeout, timeout_at};
 
@@ -29,6 +33,7 @@ pub fn now() -> Instant {
     core().now()
 }
 
+#[inline]
 fn core() -> Rc<Core> {
     match current() {
         Ok(core) => core,

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::core;
+use crate::note::{self, On};
 use crate::runtime::{Core, TimerKey};
 use crate::task::{poll_proceed, spend};
 
@@ -54,6 +55,16 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { core: core(), deadline: Some(deadline), ahead: false, timer: None }
 }
 
+/// Waits until `deadline`, or for ever.
+pub(super) fn sleep_until_if_ever(deadline: Option<Instant>) -> Sleep {
+    Sleep { core: core(), deadline, ahead: false, timer: None }
+}
+
+/// The moment `duration` from now, if the clock can count to it.
+pub(super) fn after(duration: Duration) -> Option<Instant> {
+    core().now().checked_add(duration)
+}
+
 /// A sleep as long as this does not read the clock again at its first poll. A thread that did nothing
 /// else for so long is late anyway: then it is over a turn later.
 const FAR: Duration = Duration::from_secs(1);
@@ -86,6 +97,15 @@ impl Sleep {
         self.ahead = false;
     }
 
+    /// As `reset`, where it has not fired: nothing if that is its deadline already.
+    pub(super) fn move_to(&mut self, deadline: Option<Instant>) {
+        if self.deadline != deadline {
+            self.clear();
+            self.deadline = deadline;
+            self.ahead = false;
+        }
+    }
+
     /// The time of its own runtime, which need not be the one that runs.
     pub(super) fn now(&self) -> Instant {
         self.core.now()
@@ -105,21 +125,31 @@ impl Future for Sleep {
         if self.core.has_ended() {
             return poll_proceed(cx);
         }
-        let Some(deadline) = self.deadline else { return Poll::Pending };
+        let Some(deadline) = self.deadline else {
+            note::waits("sleep for ever", On::Nothing);
+            return Poll::Pending;
+        };
         match self.timer {
             // No question of budget: between setting and firing lies a turn of the loop. And whoever
             // polls us behind a future that uses up every budget wants to hear of it.
-            Some(timer) if self.core.update_timer(timer, cx.waker()) => return Poll::Pending,
-            Some(_) => self.timer = None,
-            None if !self.ahead && self.core.now() >= deadline => ready!(poll_proceed(cx)),
+            Some(timer) if self.core.update_timer(timer, cx.waker()) => {}
+            Some(_) => {
+                self.timer = None;
+                spend();
+                return Poll::Ready(());
+            }
+            None if !self.ahead && self.core.now() >= deadline => {
+                ready!(poll_proceed(cx));
+                spend();
+                return Poll::Ready(());
+            }
             None => {
                 self.ahead = false;
                 self.timer = Some(self.core.set_timer(deadline, cx.waker().clone()));
-                return Poll::Pending;
             }
         }
-        spend();
-        Poll::Ready(())
+        note::waits("sleep", On::Until(deadline));
+        Poll::Pending
     }
 }
 

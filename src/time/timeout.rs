@@ -7,13 +7,17 @@ use std::pin::pin;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{Sleep, sleep, sleep_until};
+use super::deadline::capped;
+use super::sleep::{Sleep, sleep, sleep_until_if_ever};
 use crate::task::{has_budget, poll_proceed};
 
 /// Gives `future` at most `duration`, counted from this call; asyncio's [`wait_for`].
 ///
 /// At the deadline the future is dropped. It is polled first, so a result that is there is never
-/// thrown away for the clock's sake; a duration of zero gives it one poll.
+/// thrown away for the clock's sake; a duration of zero gives it one poll. Within a
+/// [`with_deadline`](super::with_deadline) it ends at that deadline at the latest.
+///
+/// [`Timeout`](super::Timeout) is a limit that can be moved.
 ///
 /// [`wait_for`]: https://docs.python.org/3/library/asyncio-task.html#asyncio.wait_for
 ///
@@ -46,7 +50,9 @@ pub fn timeout<F: Future>(
     duration: Duration,
     future: F,
 ) -> impl Future<Output = Result<F::Output, Elapsed>> {
-    limit(sleep(duration), future)
+    let mut sleep = sleep(duration);
+    sleep.move_to(capped(sleep.deadline()));
+    limit(sleep, future)
 }
 
 /// Gives `future` time until `deadline`; see [`timeout`].
@@ -62,10 +68,10 @@ pub fn timeout_at<F: Future>(
     deadline: Instant,
     future: F,
 ) -> impl Future<Output = Result<F::Output, Elapsed>> {
-    limit(sleep_until(deadline), future)
+    limit(sleep_until_if_ever(capped(Some(deadline))), future)
 }
 
-async fn limit<F: Future>(sleep: Sleep, future: F) -> Result<F::Output, Elapsed> {
+pub(super) async fn limit<F: Future>(sleep: Sleep, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut sleep = pin!(sleep);
     let mut elapsed = false;
@@ -90,7 +96,7 @@ async fn limit<F: Future>(sleep: Sleep, future: F) -> Result<F::Output, Elapsed>
 /// Time was up; asyncio's `TimeoutError`.
 #[doc(alias = "TimeoutError")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Elapsed(());
+pub struct Elapsed(pub(super) ());
 
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,8 +5,12 @@
 //!
 //! ```text
 //!   submit ──► queue ──► a thread that idles
-//!                   └──► a new one, while there are fewer than `max_threads`; it ends after 10 s idle
+//!      │           └───► a new one, while there are fewer than `max_threads`; it ends after 10 s idle
+//!      └► Refused: the queue is full, or the pool has ended
 //! ```
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,31 +18,45 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-use crate::sys::sync::{Arc, Condvar, Mutex};
+use crate::sys::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-type Job = Box<dyn FnOnce() + Send>;
+/// What a thread of the pool runs once.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// A pool of threads. Dropping it throws away the jobs that have not started and leaves the running
 /// ones alone: their threads end by themselves, and nobody waits for a stuck one. A forked child's
 /// copy has no threads, and takes no jobs; what was queued may stay undropped there.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
-    name: String,
+    name: Box<str>,
+    max_threads: usize,
+    /// Jobs that may wait for a thread.
+    max_queued: usize,
 }
 
 /// Names a job that [`Workers::submit`] took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct JobId(u64);
 
-/// No thread could be made for the job, or this is a forked child.
-#[derive(Debug)]
-pub(crate) struct Refused;
+/// Why a pool does not take a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// All threads are at work, and this many jobs wait.
+    Full(usize),
+    /// There is no thread, and the system gives none.
+    NoThread,
+    /// The pool has ended.
+    Ended,
+    /// This is a forked child: the threads are its parent's.
+    Forked,
+}
 
 struct Shared {
     state: Mutex<State>,
-    /// Signalled for each new job, and for all threads when the pool is dropped.
+    /// Signalled for each new job, and for all threads when the pool ends.
     work: Condvar,
-    max_threads: usize,
+    /// Signalled when a pool that has ended has nothing left to do.
+    done: Condvar,
     idle_for: Duration,
     /// What each thread does first.
     prepare: Option<Box<dyn Fn() + Send + Sync>>,
@@ -51,26 +69,59 @@ struct State {
     threads: usize,
     /// Threads that wait for a job. One that was signalled counts until it has woken.
     idle: usize,
-    /// Set when the pool is dropped; never cleared.
+    /// Threads that run a job.
+    running: usize,
+    /// Set when the pool ends; never cleared.
     closed: bool,
 }
 
-impl Workers {
-    /// A pool of at most `max_threads` (at least one); none of them is started yet.
-    pub(crate) fn new(max_threads: usize, name: &str) -> Self {
-        Self::with_idle(max_threads, name, Duration::from_secs(10))
+impl State {
+    /// Jobs that have not ended.
+    fn left(&self) -> usize {
+        self.running + self.queue.len()
     }
+}
 
-    fn with_idle(max_threads: usize, name: &str, idle_for: Duration) -> Self {
-        let state = State { queue: VecDeque::new(), next: 0, threads: 0, idle: 0, closed: false };
+impl Workers {
+    /// A pool of at most `max_threads` (at least one), which are called `name` and a number; none of
+    /// them is started yet. Its queue has no end.
+    pub(crate) fn new(max_threads: usize, name: &str) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            next: 0,
+            threads: 0,
+            idle: 0,
+            running: 0,
+            closed: false,
+        };
         let shared = Shared {
             state: Mutex::new(state),
             work: Condvar::new(),
-            max_threads: max_threads.max(1),
-            idle_for,
+            done: Condvar::new(),
+            idle_for: Duration::from_secs(10),
             prepare: None,
         };
-        Self { shared: Arc::new(shared), name: name.to_owned() }
+        Self {
+            shared: Arc::new(shared),
+            name: name.into(),
+            max_threads: max_threads.max(1),
+            max_queued: usize::MAX,
+        }
+    }
+
+    /// Refuses jobs for which no thread is free while `jobs` wait.
+    pub(crate) fn max_queued(mut self, jobs: usize) -> Self {
+        self.max_queued = jobs;
+        self
+    }
+
+    /// How long a thread waits for its next job. Before the first submit.
+    #[cfg(test)]
+    fn idle_for(mut self, time: Duration) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.idle_for = time;
+        }
+        self
     }
 
     /// Has each thread call `prepare` before its first job. Before the first submit.
@@ -85,19 +136,24 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// [`Refused`] when there is no thread and the system gives none, and in a forked child.
+    /// The job comes back to nobody: it is dropped, with no lock held.
     pub(crate) fn submit(&self, job: Job) -> Result<JobId, Refused> {
-        if self.shared.state.is_foreign() {
-            return Err(Refused);
+        let Some(mut state) = self.state() else { return Err(Refused::Forked) };
+        if state.closed {
+            return Err(Refused::Ended);
         }
-        let mut state = self.shared.state.lock().ok_or(Refused)?;
-        if state.queue.len() >= state.idle && state.threads < self.shared.max_threads {
+        // What stands in the queue for a thread that is free, or is yet to be made, does not wait.
+        let free = self.max_threads - state.running;
+        if state.queue.len() >= self.max_queued.saturating_add(free) {
+            return Err(Refused::Full(state.queue.len()));
+        }
+        if state.queue.len() >= state.idle && state.threads < self.max_threads {
             let shared = self.shared.clone();
             let name = format!("{}-{}", self.name, state.threads);
             if thread::Builder::new().name(name).spawn(move || shared.run()).is_ok() {
                 state.threads += 1;
             } else if state.threads == 0 {
-                return Err(Refused);
+                return Err(Refused::NoThread);
             }
         }
         let id = JobId(state.next);
@@ -108,31 +164,81 @@ impl Workers {
         Ok(id)
     }
 
-    /// Takes back a job that has not started: whether it had not.
-    pub(crate) fn withdraw(&self, id: JobId) -> bool {
-        let Some(mut state) = self.shared.state.lock() else { return false };
-        let Ok(at) = state.queue.binary_search_by_key(&id, |&(id, _)| id) else { return false };
-        let job = state.queue.remove(at);
-        // What the job holds is dropped outside of the lock.
-        drop(state);
-        job.is_some()
+    /// Takes back a job that has not started, for the caller to drop.
+    pub(crate) fn withdraw(&self, id: JobId) -> Option<Job> {
+        let mut state = self.shared.state.lock()?;
+        let at = state.queue.binary_search_by_key(&id, |&(id, _)| id).ok()?;
+        let taken = state.queue.remove(at);
+        if state.closed && state.left() == 0 {
+            self.shared.done.notify_all();
+        }
+        taken.map(|(_, job)| job)
     }
-}
 
-impl Drop for Workers {
-    fn drop(&mut self) {
+    /// Takes no more jobs, and waits until those that it has are done: for `limit` at most. How many are
+    /// left then.
+    pub(crate) fn finish(&self, limit: Duration) -> usize {
+        let Some(mut state) = self.state() else { return 0 };
+        state.closed = true;
+        self.shared.work.notify_all();
+        let until = Instant::now().checked_add(limit);
+        while state.left() > 0 {
+            let left = until
+                .map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.shared.done.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.left()
+    }
+
+    /// Takes no more jobs, and drops those that have not started. Threads end when their job has.
+    pub(crate) fn close(&self) {
         let Some(mut state) = self.shared.state.lock() else { return };
         state.closed = true;
         let queue = std::mem::take(&mut state.queue);
         drop(state);
         self.shared.work.notify_all();
-        drop(queue);
+        // User code: one by one, for two panics at once would abort.
+        for (_, job) in queue {
+            quietly(|| drop(job));
+        }
+    }
+
+    /// `None` in a forked child.
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        let state = &self.shared.state;
+        if state.is_foreign() { None } else { state.lock() }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(jobs) => write!(
+                f,
+                "all threads are at work and {jobs} jobs wait already: await some of them before more \
+                 are submitted, or let more wait"
+            ),
+            Self::NoThread => f.write_str("the system gives no thread for it"),
+            Self::Ended => f.write_str("the pool has ended"),
+            Self::Forked => f.write_str("this process was forked from the one whose pool it is"),
+        }
     }
 }
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("Workers");
+        told.field("name", &self.name);
         if let Some(state) = self.shared.state.lock() {
             told.field("threads", &state.threads).field("idle", &state.idle);
             told.field("queued", &state.queue.len());
@@ -150,20 +256,21 @@ impl Shared {
         let Some(mut state) = self.state.lock() else { return };
         loop {
             if let Some((_, job)) = state.queue.pop_front() {
+                state.running += 1;
                 drop(state);
                 // The panic hook has told the world; whoever waits for the answer sees the closure
                 // dropped.
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
-                    // Its drop may panic as well, and must not end a thread that is counted.
-                    let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-                    dropped.unwrap_or_else(std::mem::forget);
-                }
+                quietly(job);
                 if self.state.is_foreign() {
                     // The job forked, and this is the child: the queue is the parent's.
                     return;
                 }
                 let Some(again) = self.state.lock() else { return };
                 state = again;
+                state.running -= 1;
+                if state.closed && state.left() == 0 {
+                    self.done.notify_all();
+                }
                 continue;
             }
             let until = Instant::now() + self.idle_for;
@@ -185,139 +292,11 @@ impl Shared {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::{Receiver, channel};
-
-    use super::*;
-
-    const SOON: Duration = Duration::from_secs(10);
-
-    /// Fills one thread of the pool until the sender is dropped or sends.
-    fn occupy(workers: &Workers) -> std::sync::mpsc::Sender<()> {
-        let (release, held) = channel::<()>();
-        let (started, starts) = channel();
-        let job = move || {
-            started.send(()).unwrap();
-            let _ = held.recv();
-        };
-        workers.submit(Box::new(job)).unwrap();
-        starts.recv_timeout(SOON).expect("the job starts");
-        release
-    }
-
-    fn number(workers: &Workers, n: u32) -> (JobId, Receiver<u32>) {
-        let (tx, rx) = channel();
-        (workers.submit(Box::new(move || tx.send(n).unwrap())).unwrap(), rx)
-    }
-
-    #[test]
-    fn jobs_run_in_order_on_one_thread() {
-        let workers = Workers::new(1, "test");
-        let hold = occupy(&workers);
-        let (tx, rx) = channel();
-        for n in 0..100 {
-            let tx = tx.clone();
-            workers.submit(Box::new(move || tx.send(n).unwrap())).unwrap();
-        }
-        drop((hold, tx));
-        assert_eq!(rx.iter().collect::<Vec<u32>>(), (0..100).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_stuck_job_holds_up_nobody_while_threads_are_left_and_no_more_are_made() {
-        let workers = Workers::new(3, "test");
-        let holds: Vec<_> = (0..2).map(|_| occupy(&workers)).collect();
-        for n in 0..100 {
-            assert_eq!(number(&workers, n).1.recv_timeout(SOON), Ok(n));
-        }
-        let third = occupy(&workers);
-        let (_, rx) = number(&workers, 7);
-        assert_eq!(workers.shared.state.lock().unwrap().threads, 3);
-        assert!(rx.try_recv().is_err(), "a fourth thread ran it");
-        drop(third);
-        assert_eq!(rx.recv_timeout(SOON), Ok(7));
-        drop(holds);
-    }
-
-    #[test]
-    fn a_burst_of_submits_before_the_threads_wake_still_spreads() {
-        let workers = Workers::new(4, "test");
-        let (tx, rx) = channel();
-        let barrier = Arc::new(std::sync::Barrier::new(4));
-        for _ in 0..4 {
-            let (tx, barrier) = (tx.clone(), barrier.clone());
-            let job = move || {
-                barrier.wait();
-                tx.send(thread::current().name().map(str::to_owned)).unwrap();
-            };
-            workers.submit(Box::new(job)).unwrap();
-        }
-        for _ in 0..4 {
-            assert!(rx.recv_timeout(SOON).unwrap().unwrap().starts_with("test-"));
-        }
-    }
-
-    #[test]
-    fn a_withdrawn_job_never_runs_and_a_started_one_cannot_be_withdrawn() {
-        let workers = Workers::new(1, "test");
-        let hold = occupy(&workers);
-        let (first, first_rx) = number(&workers, 1);
-        let (second, second_rx) = number(&workers, 2);
-        assert!(workers.withdraw(first));
-        assert!(!workers.withdraw(first), "twice");
-        drop(hold);
-        assert_eq!(second_rx.recv_timeout(SOON), Ok(2));
-        assert!(!workers.withdraw(second), "it has run");
-        assert!(first_rx.try_recv().is_err());
-    }
-
-    #[test]
-    fn a_panic_costs_no_thread() {
-        let workers = Workers::new(1, "test");
-        let (tx, rx) = channel::<()>();
-        let job = move || {
-            let _tx = tx;
-            std::panic::resume_unwind(Box::new("quiet, on purpose"));
-        };
-        workers.submit(Box::new(job)).unwrap();
-        assert!(rx.recv_timeout(SOON).is_err(), "the closure is dropped");
-        assert_eq!(number(&workers, 3).1.recv_timeout(SOON), Ok(3));
-        assert_eq!(workers.shared.state.lock().unwrap().threads, 1);
-    }
-
-    #[test]
-    fn a_payload_whose_drop_panics_costs_no_thread() {
-        struct Twice;
-        impl Drop for Twice {
-            fn drop(&mut self) {
-                std::panic::resume_unwind(Box::new("quiet, on purpose"));
-            }
-        }
-        let workers = Workers::new(1, "test");
-        workers.submit(Box::new(|| std::panic::resume_unwind(Box::new(Twice)))).unwrap();
-        assert_eq!(number(&workers, 3).1.recv_timeout(SOON), Ok(3));
-    }
-
-    #[test]
-    fn a_thread_that_idled_out_is_replaced() {
-        let workers = Workers::with_idle(1, "test", Duration::ZERO);
-        for n in 0..100 {
-            assert_eq!(number(&workers, n).1.recv_timeout(SOON), Ok(n));
-        }
-    }
-
-    #[test]
-    fn dropping_the_pool_drops_what_waits_and_does_not_wait_for_what_runs() {
-        let workers = Workers::new(1, "test");
-        let hold = occupy(&workers);
-        let (_, rx) = number(&workers, 1);
-        let shared = workers.shared.clone();
-        drop(workers);
-        assert!(rx.recv_timeout(SOON).is_err(), "it was dropped, not run");
-        drop(hold);
-        while shared.state.lock().unwrap().threads > 0 {
-            thread::yield_now();
-        }
+/// Runs what is not ours. A panic in it, or in the drop of its payload, must not end a thread that is
+/// counted.
+fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        dropped.unwrap_or_else(std::mem::forget);
     }
 }

@@ -235,7 +235,7 @@ fn use_after_the_end(mut all: Survivors) {
     now(poll_once(&mut Box::pin(all.file.sync_all())), "sync_all");
     now(poll_once(&mut Box::pin(all.readiness.readable())), "readable");
     now(poll_once(&mut Box::pin(all.readiness.writable())), "writable");
-    now(all.handle.call_soon(|| unreachable!()).into_poll(), "call_soon");
+    now(all.handle.call_soon(|| unreachable!()).map(drop).into_poll(), "call_soon");
     assert!(all.handle.spawn(|| async {}).join().unwrap_err().is_cancelled());
     all.handle.stop();
     all.task.cancel();

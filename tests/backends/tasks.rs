@@ -204,7 +204,7 @@ fn ids_are_never_used_twice_and_names_are_kept() {
             task.await.unwrap();
         }
         let task = Spawn::new().name("the answer").spawn(async { 42 });
-        assert_eq!(task.name(), Some("the answer"));
+        assert_eq!(task.name().as_deref(), Some("the answer"));
         let text = format!("{task:?}");
         assert!(text.contains("the answer") && text.contains(&task.id().to_string()), "{text}");
         assert_eq!(task.await.unwrap(), 42);

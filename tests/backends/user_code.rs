@@ -13,7 +13,7 @@
 //! | a letter that comes back                 | `runtime/handle.rs`                     | whoever posted it (here) |
 //! | drop of the owner of sent `Bytes`        | `runtime/turn.rs`, `runtime/core.rs`    | nobody (`panics.rs`, here) |
 //! | drop of `Bytes` that were not taken      | the future of `write_bytes`             | whoever polls or drops it (here) |
-//! | `AsRef<Path>`, `AsFd`, `Into<Box<str>>`  | `fs/file.rs`, `net/readiness.rs`, `task/local.rs` | whoever calls or polls (here) |
+//! | `AsRef<Path>`, `AsFd`, `Into<Arc<str>>`  | `fs/file.rs`, `net/readiness.rs`, `task/local.rs` | whoever calls or polls (here) |
 
 use std::future::{pending, poll_fn};
 use std::io::{ErrorKind, Read};
@@ -296,7 +296,7 @@ impl AsFd for Refuses {
     }
 }
 
-impl From<Refuses> for Box<str> {
+impl From<Refuses> for std::sync::Arc<str> {
     fn from(_: Refuses) -> Self {
         panic!("no name")
     }

@@ -10,6 +10,7 @@
 //!   super::waker       how many tasks an address can name                     task/mod.rs
 //!   super::join        an error with one reason                               task/mod.rs
 //!   super::discard     a drop that does not panic                             task/mod.rs
+//!   super::wake        a wake that does not panic                             task/mod.rs
 //! ```
 //!
 //! `cd ci/loom && cargo test --release` runs all models. A model that says [`Bound::None`] is

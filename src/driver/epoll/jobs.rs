@@ -67,7 +67,7 @@ impl Jobs {
 
     /// Takes back what no worker has begun: whether it could.
     pub(super) fn withdraw(&self, job: JobId) -> bool {
-        self.workers.withdraw(job)
+        self.workers.withdraw(job).is_some()
     }
 
     /// Whether results have come.

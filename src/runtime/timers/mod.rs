@@ -194,6 +194,11 @@ impl<T> Timers<T> {
         Some(self.origin + Duration::from_nanos(self.buckets[place].earliest))
     }
 
+    /// What has not fired nor been forgotten, in no order that matters.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.timers.iter().map(|(_, timer)| &timer.value)
+    }
+
     /// What has not fired, in no order that matters.
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
         self.timers.into_iter().map(|(_, timer)| timer.value).chain(self.gone)

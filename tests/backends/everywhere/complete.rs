@@ -21,7 +21,17 @@ fn public_futures(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 /// What a public function returns that waits.
-const FUTURES: [&str; 5] = ["impl Future", "Sleep", "YieldNow", "JoinHandle<", "RemoteJoinHandle<"];
+const FUTURES: [&str; 9] = [
+    "impl Future",
+    "Sleep",
+    "YieldNow",
+    "JoinHandle<",
+    "RemoteJoinHandle<",
+    "Cancelled",
+    "CancelOnDrop<",
+    "ChildHandle<",
+    "BlockingTask<",
+];
 
 fn read(text: &str, found: &mut BTreeSet<String>) {
     let mut target: Vec<String> = Vec::new();

@@ -7,11 +7,12 @@ use crate::args::{list, number};
 
 pub(super) const HELP: &str = "\
 usage: cargo run --release -- micro [options]
-  Measures what executors cost by themselves: tasks, wakes, timers, reads of a cached file.
+  Measures what executors cost by themselves: tasks, wakes, synchronization,
+  timers, reads of a cached file.
 
   --quick            short rounds: about a minute
   --runtimes LIST    only these, such as ringloop,tokio
-  --benches LIST     only these, such as yield-1,ping-pong
+  --benches LIST     only these, such as yield-1,queue-16
   --rounds N         rounds of each bench, in which all runtimes take turns (5)
   --seconds S        measured seconds of a runtime in each round (0.5)
   --list             name the runtimes and the benches, and end

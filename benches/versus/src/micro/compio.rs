@@ -1,6 +1,7 @@
 //! compio, with its io_uring driver and the flags that its documentation recommends.
 //!
-//! It has no function that yields; a task wakes itself.
+//! It has no function that yields; a task wakes itself. It brings nothing to synchronize tasks, and
+//! its documentation recommends nothing: `tokio::sync`.
 
 use std::io;
 use std::mem;
@@ -12,8 +13,10 @@ use compio::driver::{DriverType, ProactorBuilder};
 use compio::fs::File;
 use compio::io::AsyncReadAt as _;
 use compio::runtime::Runtime as CompioRuntime;
+use tokio::sync;
 
 use super::runtime::Runtime;
+use super::tokio_sync::{TokioMpsc, TokioOneshot};
 use crate::servers::no_ring;
 
 #[derive(Clone, Copy)]
@@ -21,6 +24,11 @@ pub(super) struct Compio;
 
 impl Runtime for Compio {
     type File = File;
+    type Mutex = sync::Mutex<usize>;
+    type Semaphore = sync::Semaphore;
+    type Oneshot = TokioOneshot;
+    type Mpsc = TokioMpsc;
+    type Queue = TokioMpsc;
 
     fn run<F>(main: impl FnOnce(Self) -> F + 'static) -> io::Result<F::Output>
     where

@@ -1,4 +1,7 @@
 //! kimojio: its operations on descriptors; its ring takes no settings.
+//!
+//! Its channel between tasks has no bound, but for one with room for a single value: the bounded
+//! queue is tokio's.
 
 use std::fs::File;
 use std::io;
@@ -7,9 +10,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use kimojio::configuration::Configuration;
-use kimojio::operations;
+use kimojio::{
+    AsyncLock, AsyncLockRef, AsyncSemaphore, ReceiverOneshot, ReceiverUnbounded, SenderOneshot,
+    SenderUnbounded, async_channel_unbounded_with_capacity, oneshot, operations,
+};
 
+use super::primitives::{Channel, LIVES, Lock, Once, Permits};
 use super::runtime::Runtime;
+use super::tokio_sync::TokioMpsc;
 use crate::servers::find_ring;
 
 #[derive(Clone, Copy)]
@@ -17,6 +25,11 @@ pub(super) struct Kimojio;
 
 impl Runtime for Kimojio {
     type File = File;
+    type Mutex = AsyncLock<usize>;
+    type Semaphore = AsyncSemaphore;
+    type Oneshot = KimojioOneshot;
+    type Mpsc = KimojioChannel;
+    type Queue = TokioMpsc;
 
     fn run<F>(main: impl FnOnce(Self) -> F + 'static) -> io::Result<F::Output>
     where
@@ -62,5 +75,79 @@ impl Runtime for Kimojio {
         let n = operations::pread(file, buf, offset).await?;
         check(&buf[..n]);
         Ok(())
+    }
+}
+
+const NOT_CANCELLED: &str = "nobody cancels it";
+
+impl Lock for AsyncLock<usize> {
+    type Guard<'a> = AsyncLockRef<'a, usize>;
+
+    fn new() -> Self {
+        Self::new(0)
+    }
+
+    async fn lock(&self) -> AsyncLockRef<'_, usize> {
+        self.lock().await.expect(NOT_CANCELLED)
+    }
+}
+
+/// It is released by hand.
+pub(super) struct Acquired<'a>(&'a AsyncSemaphore);
+
+impl Drop for Acquired<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl Permits for AsyncSemaphore {
+    type Permit<'a> = Acquired<'a>;
+
+    fn new(permits: usize) -> Self {
+        Self::new(permits)
+    }
+
+    async fn acquire(&self) -> Acquired<'_> {
+        self.acquire().await.expect(NOT_CANCELLED);
+        Acquired(self)
+    }
+}
+
+pub(super) struct KimojioOneshot;
+
+impl Once for KimojioOneshot {
+    type Sender = SenderOneshot<usize>;
+    type Receiver = ReceiverOneshot<usize>;
+
+    fn pair() -> (Self::Sender, Self::Receiver) {
+        oneshot()
+    }
+
+    fn send(sender: Self::Sender, value: usize) {
+        sender.send(value).expect(LIVES);
+    }
+
+    async fn receive(receiver: Self::Receiver) -> usize {
+        receiver.recv().await.expect(LIVES)
+    }
+}
+
+pub(super) struct KimojioChannel;
+
+impl Channel for KimojioChannel {
+    type Sender = SenderUnbounded<usize>;
+    type Receiver = ReceiverUnbounded<usize>;
+
+    fn bounded(capacity: usize) -> (Self::Sender, Self::Receiver) {
+        async_channel_unbounded_with_capacity(capacity)
+    }
+
+    async fn send(sender: &Self::Sender, value: usize) {
+        sender.send(value).expect(LIVES);
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> usize {
+        receiver.recv().await.expect(LIVES)
     }
 }

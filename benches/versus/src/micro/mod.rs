@@ -1,8 +1,8 @@
-//! What an executor costs by itself: tasks, turns, wakes, timers, reads of a cached file.
+//! What an executor costs by itself: tasks, turns, wakes, synchronization, timers, reads of a cached file.
 //!
 //! ```text
 //!   args ─► for each bench, round, executor:  child (first CPU) ─► figures ─► report
-//!             on::<R>: tasks, timers, wake, files ── R: Runtime ◄── ringloop.rs, tokio.rs, …
+//!             on::<R>: tasks, sync, timers, wake, files ── R: Runtime ◄── ringloop.rs, tokio.rs, …
 //! ```
 //!
 //! The benchmarks are written once, over [`Runtime`], and compiled for each runtime.
@@ -16,13 +16,16 @@ mod glommio;
 mod kimojio;
 mod limit;
 mod monoio;
+mod primitives;
 mod report;
 mod ringloop;
 mod runtime;
 mod smol;
+mod sync;
 mod tasks;
 mod timers;
 mod tokio;
+mod tokio_sync;
 mod wake;
 
 use std::io::{self, Write};
@@ -48,6 +51,12 @@ enum Bench {
     Yield1,
     Yield100,
     PingPong,
+    MutexFree,
+    MutexHanded,
+    Semaphore,
+    Oneshot,
+    MpscPingPong,
+    Queue16,
     TimerCreate,
     TimerReplace,
     CrossWake,
@@ -57,12 +66,18 @@ enum Bench {
 }
 
 impl Bench {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 17] = [
         Self::SpawnJoin,
         Self::SpawnMany,
         Self::Yield1,
         Self::Yield100,
         Self::PingPong,
+        Self::MutexFree,
+        Self::MutexHanded,
+        Self::Semaphore,
+        Self::Oneshot,
+        Self::MpscPingPong,
+        Self::Queue16,
         Self::TimerCreate,
         Self::TimerReplace,
         Self::CrossWake,
@@ -78,6 +93,12 @@ impl Bench {
             Self::Yield1 => "yield-1",
             Self::Yield100 => "yield-100",
             Self::PingPong => "ping-pong",
+            Self::MutexFree => "mutex-free",
+            Self::MutexHanded => "mutex-handed",
+            Self::Semaphore => "semaphore",
+            Self::Oneshot => "oneshot",
+            Self::MpscPingPong => "mpsc-ping-pong",
+            Self::Queue16 => "queue-16",
             Self::TimerCreate => "timer-create",
             Self::TimerReplace => "timer-replace",
             Self::CrossWake => "cross-wake",
@@ -99,6 +120,12 @@ impl Bench {
             Self::Yield1 => &["yield, 1 task"],
             Self::Yield100 => &["yield, 100 tasks"],
             Self::PingPong => &["ping-pong, there and back"],
+            Self::MutexFree => &["mutex, free"],
+            Self::MutexHanded => &["mutex, handed over"],
+            Self::Semaphore => &["semaphore, free"],
+            Self::Oneshot => &["oneshot, ask and answer"],
+            Self::MpscPingPong => &["ping-pong, own channels"],
+            Self::Queue16 => &["queue of 16, an item"],
             Self::TimerCreate => &["timer create + drop"],
             Self::TimerReplace => &["timer replace"],
             Self::CrossWake => &["thread wake p50, µs", "  its p99, µs"],
@@ -116,6 +143,12 @@ impl Bench {
             Self::Yield1 => "one task gives way, with no other",
             Self::Yield100 => "100 tasks give way in turn; each",
             Self::PingPong => "two tasks of one thread over two local channels, there and back",
+            Self::MutexFree => "lock and unlock a mutex that nobody else wants",
+            Self::MutexHanded => "two tasks hand a mutex to each other; each lock",
+            Self::Semaphore => "take and give back one of two permits of a semaphore",
+            Self::Oneshot => "ask a task over a local channel; it answers over a new oneshot",
+            Self::MpscPingPong => "as ping-pong, over two of the runtime's own channels",
+            Self::Queue16 => "one task passes items to another through a queue of 16; each",
             Self::TimerCreate => "create up to 100,000 timers, then drop them; each",
             Self::TimerReplace => "drop one of 100,000 timers and create another",
             Self::CrossWake => "a runtime wakes one on another CPU, and is woken back",
@@ -216,6 +249,12 @@ fn on<R: Runtime>(bench: Bench, job: &Job) -> io::Result<Vec<f64>> {
         Bench::Yield1 => R::run_task(move |runtime| tasks::yields(runtime, 1, time)),
         Bench::Yield100 => R::run_task(move |runtime| tasks::yields(runtime, 100, time)),
         Bench::PingPong => R::run_task(move |runtime| tasks::ping_pong(runtime, time)),
+        Bench::MutexFree => R::run_task(move |runtime| sync::mutex_free(runtime, time)),
+        Bench::MutexHanded => R::run_task(move |runtime| sync::mutex_handed(runtime, time)),
+        Bench::Semaphore => R::run_task(move |runtime| sync::semaphore(runtime, time)),
+        Bench::Oneshot => R::run_task(move |runtime| sync::oneshot(runtime, time)),
+        Bench::MpscPingPong => R::run_task(move |runtime| sync::mpsc_ping_pong(runtime, time)),
+        Bench::Queue16 => R::run_task(move |runtime| sync::queue(runtime, time)),
         Bench::TimerCreate => R::run_task(move |runtime| timers::create(runtime, time)),
         Bench::TimerReplace => R::run_task(move |runtime| timers::replace(runtime, time)),
         Bench::CrossWake => return wake::on_two_cpus::<R>(job),
@@ -240,7 +279,7 @@ pub(crate) fn run(
             }
             writeln!(out, "benches:")?;
             for bench in Bench::ALL {
-                writeln!(out, "  {:<13}  {}", bench.name(), bench.description())?;
+                writeln!(out, "  {:<14}  {}", bench.name(), bench.description())?;
             }
         }
         Wish::Measure(options) => return measure(&options, out),

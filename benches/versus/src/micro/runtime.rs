@@ -4,11 +4,19 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use super::primitives::{Channel, Lock, Once, Permits};
+
 /// A runtime in its best documented form for one thread, as its users would call it.
 ///
 /// A value is what a task needs to reach its runtime: nothing for most.
 pub(super) trait Runtime: Copy + 'static {
     type File: 'static;
+    type Mutex: Lock;
+    type Semaphore: Permits;
+    type Oneshot: Once;
+    type Mpsc: Channel;
+    /// The same as [`Mpsc`](Self::Mpsc) where there is no other.
+    type Queue: Channel;
 
     /// Runs what `main` makes, on a new runtime of this thread.
     fn run<F>(main: impl FnOnce(Self) -> F + 'static) -> io::Result<F::Output>

@@ -12,15 +12,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
+use tokio::sync;
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
 use super::runtime::Runtime;
+use super::tokio_sync::{TokioMpsc, TokioOneshot};
 
 #[derive(Clone, Copy)]
 pub(super) struct Tokio;
 
 impl Runtime for Tokio {
     type File = Arc<File>;
+    type Mutex = sync::Mutex<usize>;
+    type Semaphore = sync::Semaphore;
+    type Oneshot = TokioOneshot;
+    type Mpsc = TokioMpsc;
+    type Queue = TokioMpsc;
 
     fn run<F>(main: impl FnOnce(Self) -> F + 'static) -> io::Result<F::Output>
     where

@@ -1,0 +1,23 @@
+//! asyncio's contracts as tests: a file a page of its documentation.
+//!
+//! `README.md` beside this file says for each contract which test holds it, or why there is none. As in
+//! `backends`, each test that needs a loop runs on every backend.
+
+#[path = "../backends/support.rs"]
+#[expect(dead_code, reason = "made for another binary, which uses all of it")]
+mod support;
+
+mod context;
+mod debug;
+mod event_loop;
+mod executors;
+mod futures;
+mod gate;
+mod groups;
+mod queue;
+mod runner;
+mod signals;
+mod sync;
+mod table;
+mod tasks;
+mod timeouts;
