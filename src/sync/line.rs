@@ -5,16 +5,16 @@
 //! code; and the task's budget is asked before, and charged for what was found. Who has none left stands
 //! in line without having looked.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::task::{Context, Poll, ready};
 
+use super::waiters::Waiters;
 use crate::note::{self, On};
 use crate::task;
-use crate::wait_list::{Left, Ticket, WaitList};
+use crate::wait_list::Ticket;
 
 /// First come, first told.
-pub(crate) struct Line(RefCell<WaitList<(), ()>>);
+pub(crate) struct Line(Waiters<(), ()>);
 
 /// A waiter, which joins the line when it is first polled in vain. Dropping it leaves.
 pub(crate) struct Waiting<'a> {
@@ -26,7 +26,7 @@ pub(crate) struct Waiting<'a> {
 
 impl Line {
     pub(crate) const fn new() -> Self {
-        Self(RefCell::new(WaitList::new()))
+        Self(Waiters::new())
     }
 
     #[inline]
@@ -37,27 +37,21 @@ impl Line {
     /// Tells the first, and wakes it. False: nobody waits.
     #[inline]
     pub(crate) fn tell_first(&self) -> bool {
-        !self.0.borrow().is_empty() && self.tell()
+        !self.0.is_empty() && self.tell()
     }
 
     #[inline(never)]
     fn tell(&self) -> bool {
-        let first = self.0.borrow_mut().hand_over(());
-        first.map(task::wake).is_ok()
+        self.0.hand_over(()).is_ok()
     }
 
     /// Tells all who wait now; who comes while they are being woken waits for the next time.
     pub(crate) fn tell_all(&self) {
-        self.0.borrow_mut().hand_over_many(usize::MAX, || ());
-        loop {
-            let next = self.0.borrow_mut().next_untold();
-            let Some(waker) = next else { return };
-            task::wake(waker);
-        }
+        self.0.hand_over_many(usize::MAX, || ());
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.borrow().len()
+        self.0.len()
     }
 }
 
@@ -98,7 +92,7 @@ impl Waiting<'_> {
     #[inline(never)]
     fn enter(&mut self, cx: &Context<'_>) {
         let waker = cx.waker().clone();
-        self.ticket = Some(self.line.0.borrow_mut().enter((), waker));
+        self.ticket = Some(self.line.0.borrow().enter((), waker));
         self.note();
     }
 
@@ -122,7 +116,7 @@ impl Waiting<'_> {
             task::discard(waker);
             return Poll::Ready(result);
         }
-        let mut list = self.line.0.borrow_mut();
+        let mut list = self.line.0.borrow();
         let old = match &self.ticket {
             Some(ticket) => Some(list.renew(ticket, waker)),
             None => {
@@ -142,7 +136,7 @@ impl Waiting<'_> {
     }
 
     fn look<R>(&mut self, found: &mut impl FnMut(bool) -> Option<R>) -> Option<R> {
-        let mut list = self.line.0.borrow_mut();
+        let mut list = self.line.0.borrow();
         let told = self.ticket.as_ref().is_some_and(|ticket| list.take(ticket).is_some());
         drop(list);
         if told {
@@ -163,14 +157,7 @@ impl Waiting<'_> {
     #[inline(never)]
     fn leave_line(&mut self) -> bool {
         let Some(ticket) = self.ticket.take() else { return false };
-        let left = self.line.0.borrow_mut().leave(ticket);
-        match left {
-            Left::Waiting { waker, .. } => {
-                task::discard(waker);
-                false
-            }
-            Left::Handed(()) => true,
-        }
+        self.line.0.leave(ticket).is_some()
     }
 }
 
