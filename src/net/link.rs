@@ -278,7 +278,7 @@ mod tests {
     // Seen to fail when `put` looks for room as `write_all` does.
     #[test]
     fn put_takes_what_no_outbox_has_room_for_and_drained_waits_for_the_low_mark() {
-        crate::run(async {
+        crate::runtime::run(async {
             let (ours, mut peer) = pair().await;
             let large = vec![7; 4 << 20];
             ours.put(&large).unwrap();
@@ -286,7 +286,7 @@ mod tests {
             assert!(ours.buffered() > 64 * 1024, "nobody reads");
             ours.write_eof().unwrap();
             assert_eq!(ours.put(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-            let reading = crate::spawn(async move { read_to_end(&mut peer).await });
+            let reading = crate::runtime::spawn(async move { read_to_end(&mut peer).await });
             poll_fn(|cx| ours.poll_drained(cx, 1000)).await.unwrap();
             assert!(ours.buffered() <= 1000);
             let all = reading.await.unwrap().unwrap();
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn after_a_close_the_rest_is_read_and_the_bytes_and_the_descriptor_go() {
-        crate::run(async {
+        crate::runtime::run(async {
             let (ours, mut peer) = pair().await;
             peer.write_all(b"unread").await.unwrap();
             let mut one = [0; 1];
@@ -308,7 +308,7 @@ mod tests {
             ours.close();
             assert!(other.is_closed());
             assert_eq!(other.put(b"x").unwrap_err().kind(), io::ErrorKind::NotConnected);
-            let reading = crate::spawn(async move { read_to_end(&mut peer).await });
+            let reading = crate::runtime::spawn(async move { read_to_end(&mut peer).await });
             poll_fn(|cx| other.poll_closed(cx)).await.unwrap();
             assert!(other.0.closing.borrow().upgrade().is_none(), "the socket is gone");
             assert_eq!(reading.await.unwrap().unwrap().len(), 3 << 20);
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_the_close_is_told_why_the_bytes_did_not_leave() {
-        crate::run(async {
+        crate::runtime::run(async {
             let (ours, peer) = pair().await;
             ours.put(&vec![1; 8 << 20]).unwrap();
             ours.close();
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn an_abort_after_a_close_discards_what_the_close_would_send() {
-        crate::run(async {
+        crate::runtime::run(async {
             let (ours, mut peer) = pair().await;
             ours.put(&vec![1; 8 << 20]).unwrap();
             ours.close();

@@ -18,7 +18,6 @@ mod connect;
 mod direct;
 mod halves;
 mod inbox;
-#[allow(dead_code, reason = "for the floor above, which comes next")]
 mod link;
 mod op;
 mod options;
@@ -32,7 +31,6 @@ mod tcp_stream;
 mod transmit;
 mod waiters;
 
-#[allow(unused_imports, reason = "for the floor above, which comes next")]
 pub(crate) use link::Link;
 
 pub use addr::ToSocketAddrs;
