@@ -286,7 +286,7 @@ mod tests {
             assert!(ours.buffered() > 64 * 1024, "nobody reads");
             ours.write_eof().unwrap();
             assert_eq!(ours.put(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-            let reading = crate::runtime::spawn(async move { read_to_end(&mut peer).await });
+            let reading = crate::task::spawn(async move { read_to_end(&mut peer).await });
             poll_fn(|cx| ours.poll_drained(cx, 1000)).await.unwrap();
             assert!(ours.buffered() <= 1000);
             let all = reading.await.unwrap().unwrap();
@@ -308,7 +308,7 @@ mod tests {
             ours.close();
             assert!(other.is_closed());
             assert_eq!(other.put(b"x").unwrap_err().kind(), io::ErrorKind::NotConnected);
-            let reading = crate::runtime::spawn(async move { read_to_end(&mut peer).await });
+            let reading = crate::task::spawn(async move { read_to_end(&mut peer).await });
             poll_fn(|cx| other.poll_closed(cx)).await.unwrap();
             assert!(other.0.closing.borrow().upgrade().is_none(), "the socket is gone");
             assert_eq!(reading.await.unwrap().unwrap().len(), 3 << 20);
