@@ -18,6 +18,7 @@ mod connect;
 mod direct;
 mod halves;
 mod inbox;
+mod link;
 mod op;
 mod options;
 mod outbox;
@@ -31,6 +32,8 @@ mod tcp_stream;
 mod transmit;
 mod unix;
 mod waiters;
+
+pub(crate) use link::Link;
 
 pub use addr::ToSocketAddrs;
 pub use connect::TcpConnector;

@@ -65,6 +65,10 @@ impl TcpStream {
         &self.handle
     }
 
+    pub(super) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
     pub(super) fn socket(&self) -> &Rc<Socket> {
         &self.handle.0
     }
