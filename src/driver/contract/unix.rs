@@ -1,10 +1,17 @@
 //! Calls of Unix sockets.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use super::*;
 use crate::op::Call;
 use crate::sys::rights::Rights;
+
+/// The flags of an open file, and whether it is close-on-exec.
+fn flags(fd: RawFd) -> i32 {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+    i32::from_str_radix(flags.trim(), 8).unwrap()
+}
 
 #[test]
 fn a_pair_is_connected_close_on_exec_and_does_not_wait() {
@@ -20,11 +27,8 @@ fn a_pair_is_connected_close_on_exec_and_does_not_wait() {
             assert_eq!(rig.driver.call(Call::RecvNow { fd: other, into: &mut into }).unwrap(), 5);
             assert_eq!(&into[..5], b"hello");
             for fd in fds {
-                let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
-                let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
-                let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
                 let wanted = libc::O_CLOEXEC | libc::O_NONBLOCK;
-                assert_eq!(flags & wanted, wanted);
+                assert_eq!(flags(fd) & wanted, wanted);
                 rig.close(fd);
             }
         }
@@ -61,6 +65,7 @@ fn descriptors_travel_with_the_first_byte_and_end_a_receive() {
         assert!(rights.fds.is_empty());
         assert_eq!(recv(rig, &mut rights, 64), (11, b"ore carried".to_vec()));
         assert!(rights.fds.len() == 2 && !rights.cut);
+        assert!(rights.fds.iter().all(|fd| flags(fd.as_raw_fd()) & libc::O_CLOEXEC != 0));
         assert_eq!(recv(rig, &mut rights, 64), (5, b"after".to_vec()));
         let mut through = std::fs::File::from(rights.fds.pop().unwrap());
         through.write_all(b"x").unwrap();

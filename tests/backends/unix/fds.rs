@@ -161,7 +161,6 @@ fn a_peek_grows_and_takes_no_descriptors() {
     });
 }
 
-// Seen to fail when the receive was a request: it was dropped with what had come.
 #[test]
 fn a_dropped_recv_loses_neither_bytes_nor_descriptors() {
     run_on_each(|| async {
