@@ -1,6 +1,6 @@
 //! Descriptors that travel with the bytes of a Unix stream.
 //!
-//! A receive that does not ask for them loses them, so a stream says before its first read that it wants
+//! A receive that does not ask for them loses them (`uring-sys-notes/unix-sockets.md`), so a stream says before its first read that it wants
 //! them. From then on no receive is in flight: its bytes are fetched by calls within the poll
 //! (`net/direct.rs`), and what comes with them is parked here.
 

@@ -200,6 +200,26 @@ fn a_stream_that_was_read_from_refuses_in_a_sentence() {
 }
 
 #[test]
+fn a_stream_that_takes_descriptors_goes_back_to_std_with_its_bytes() {
+    run_on_each(|| async {
+        let files = numbered(1);
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        other.accept_fds().unwrap();
+        one.send_fds(b"first", &borrowed(&files)).await.unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(other.peek(&mut buf).await.unwrap(), 5);
+        // It waits for more, which has to end.
+        assert_eq!(other.read(&mut buf[..5]).await.unwrap(), 5);
+        assert!(poll_once(&mut Box::pin(other.read(&mut buf))).await.is_pending());
+        let (mut std, parked) = other.into_std().await.unwrap();
+        assert!(parked.is_empty());
+        one.write_all(b"second").await.unwrap();
+        one.flush().await.unwrap();
+        assert_eq!(std.read(&mut buf).unwrap(), 6);
+    });
+}
+
+#[test]
 fn too_many_descriptors_and_none_to_carry_them_are_refused() {
     run_on_each(|| async {
         let files = numbered(1);
