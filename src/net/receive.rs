@@ -94,7 +94,11 @@ impl Socket {
         }
         let peeked = poll_fn(|cx| {
             // What a call would fetch is fetched when the inbox is empty; what is peeked at must grow.
-            self.inbox.borrow_mut().traffic = Traffic::new();
+            if self.pipe.is_some() {
+                self.fetch_more();
+            } else {
+                self.inbox.borrow_mut().traffic = Traffic::new();
+            }
             self.poll_take(cx, |inbox| inbox.peek(into))
         })
         .await?;

@@ -187,15 +187,21 @@ impl Socket {
         if !empty {
             return self.send(false);
         }
-        core.outbox_emptied();
         if completion.errno() == libc::ECANCELED {
             self.cut_off();
         }
-        if let Some(alarm) = self.lingering.take() {
-            core.clear_alarm(alarm);
-        }
+        self.emptied();
         if self.after_flush.get() == AfterFlush::Shutdown {
             let _ = core.call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR });
+        }
+    }
+
+    /// The last byte has gone, or been dropped.
+    pub(super) fn emptied(&self) {
+        let core = self.core();
+        core.outbox_emptied();
+        if let Some(alarm) = self.lingering.take() {
+            core.clear_alarm(alarm);
         }
     }
 
