@@ -19,6 +19,7 @@ mod connect;
 mod direct;
 mod halves;
 mod inbox;
+mod link;
 mod op;
 mod options;
 mod outbox;
@@ -32,6 +33,8 @@ mod tcp_options;
 mod tcp_stream;
 mod transmit;
 mod waiters;
+
+pub(crate) use link::Link;
 
 pub use addr::ToSocketAddrs;
 pub use connect::TcpConnector;

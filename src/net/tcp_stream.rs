@@ -66,6 +66,10 @@ impl TcpStream {
         Self { handle }
     }
 
+    pub(super) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
     pub(super) fn socket(&self) -> &Rc<Socket> {
         &self.handle.0
     }
