@@ -46,6 +46,10 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
         Call::WriteStream { fd, slices, way, quiet } => {
             retry(|| write_stream(fd, slices, way, quiet)).map(|len| len as i32)
         }
+        Call::Splice { from, to, len } => {
+            let len = len.min(i32::MAX as usize);
+            retry(|| pipe::splice(from, to, len)).map(|len| len as i32)
+        }
         Call::Pipe { fds } => {
             *fds = pipe::pipe()?;
             Ok(0)
@@ -73,12 +77,7 @@ fn read_stream(fd: RawFd, into: &mut [u8], way: Way) -> io::Result<usize> {
 }
 
 /// Writes to a stream that is no socket, if it has room.
-fn write_stream(
-    fd: RawFd,
-    slices: &[IoSlice<'_>],
-    way: Way,
-    quiet: bool,
-) -> io::Result<usize> {
+fn write_stream(fd: RawFd, slices: &[IoSlice<'_>], way: Way, quiet: bool) -> io::Result<usize> {
     let mut some = [IoSlice::new(&[])];
     let slices = if way == Way::Asked {
         ready(fd, libc::POLLOUT)?;

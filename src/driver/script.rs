@@ -150,7 +150,9 @@ impl Driver for Script {
 
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match call {
-            Call::Socket { .. } | Call::Duplicate { .. } | Call::Reopen { .. } => Ok(self.descriptor()),
+            Call::Socket { .. } | Call::Duplicate { .. } | Call::Reopen { .. } => {
+                Ok(self.descriptor())
+            }
             Call::LocalAddr { address, .. } | Call::PeerAddr { address, .. } => {
                 *address = self.address;
                 Ok(0)
@@ -164,7 +166,8 @@ impl Driver for Script {
             | Call::SendNow { .. }
             | Call::ReadNow { .. }
             | Call::ReadStream { .. }
-            | Call::WriteStream { .. } => Err(io::ErrorKind::WouldBlock.into()),
+            | Call::WriteStream { .. }
+            | Call::Splice { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }
     }

@@ -26,7 +26,7 @@ pub(super) struct Pipe {
     way: Cell<Way>,
     /// Whether a write can say for itself that it raises no SIGPIPE; cleared where the kernel knows it not.
     quiet: Cell<bool>,
-    kind: Kind,
+    pub(super) kind: Kind,
     /// Whether the runtime has made the descriptor, with its flags.
     pub(super) ours: bool,
 }
@@ -79,11 +79,7 @@ impl Socket {
     }
 
     /// Writes what there is room for.
-    pub(super) fn write_by_call(
-        &self,
-        pipe: &Pipe,
-        slices: &[IoSlice<'_>],
-    ) -> io::Result<usize> {
+    pub(super) fn write_by_call(&self, pipe: &Pipe, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         loop {
             let (way, quiet) = (pipe.way.get(), pipe.quiet.get());
             let call = Call::WriteStream { fd: self.fd.raw(), slices, way, quiet };

@@ -96,7 +96,7 @@ impl Traffic {
 impl Socket {
     /// Whether the next bytes are to be had by a call: it is bulk, nothing came by itself that nobody
     /// has read, nor may any more, and a reader might wait for them as well.
-    fn may_fetch(&self, inbox: &Inbox) -> bool {
+    pub(super) fn may_fetch(&self, inbox: &Inbox) -> bool {
         inbox.traffic.flows() && inbox.is_empty() && self.may_fetch_more(inbox)
     }
 
@@ -248,7 +248,7 @@ impl Socket {
 }
 
 /// A large result counts as so many small ones: others wait meanwhile.
-fn spend_for(len: usize) {
+pub(super) fn spend_for(len: usize) {
     spend_many((len / LARGE).max(1) as u16);
 }
 

@@ -26,7 +26,9 @@ mod outbox;
 mod pipe;
 mod readiness;
 mod receive;
+mod send_file;
 mod socket;
+mod splice;
 mod stdio;
 mod tcp_listener;
 mod tcp_options;
@@ -42,6 +44,7 @@ pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHal
 pub use options::TcpListenerOptions;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use readiness::{Interest, Readiness, Ready};
+pub use splice::{SpliceFrom, SpliceTo, splice};
 pub use stdio::{stderr, stdin, stdout};
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;

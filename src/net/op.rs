@@ -116,3 +116,35 @@ unsafe impl Op for OpenOp {
         completion.outcome().map(|fd| Fd::new(fd as i32, self.core))
     }
 }
+
+/// Reads a part of a file into a block.
+pub(super) struct ReadFileOp {
+    pub(super) fd: Rc<Fd>,
+    pub(super) block: Block,
+    pub(super) len: u32,
+    pub(super) offset: u64,
+}
+
+// SAFETY: the pointer goes into the block's heap memory, which nobody else touches; `len` is at most
+// its capacity.
+unsafe impl Op for ReadFileOp {
+    type Output = Block;
+
+    fn note(&self) -> Note {
+        Note { what: "read of a file", on: On::Fd(self.fd.raw()) }
+    }
+
+    fn request(&mut self) -> Request {
+        let len = self.len.min(self.block.capacity());
+        let ptr = self.block.as_mut_ptr();
+        Request::Read { fd: self.fd.raw(), ptr, len, offset: self.offset }
+    }
+
+    fn complete(mut self, completion: Completion) -> io::Result<Block> {
+        // No kernel reads more than it was asked for, and none shall stop us by saying so.
+        let n = completion.outcome()?.min(self.len).min(self.block.capacity());
+        // SAFETY: the kernel wrote `n` bytes.
+        unsafe { self.block.set_filled(n) };
+        Ok(self.block)
+    }
+}

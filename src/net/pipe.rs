@@ -106,7 +106,11 @@ impl PipeReader {
         Self { handle: Handle(socket) }
     }
 
-    fn socket(&self) -> &Rc<Socket> {
+    pub(super) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
+    pub(super) fn socket(&self) -> &Rc<Socket> {
         &self.handle.0
     }
 
@@ -205,7 +209,11 @@ impl PipeWriter {
         Self { handle: Handle(socket) }
     }
 
-    fn socket(&self) -> &Rc<Socket> {
+    pub(super) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
+    pub(super) fn socket(&self) -> &Rc<Socket> {
         &self.handle.0
     }
 
@@ -372,8 +380,14 @@ impl PipeWriter {
     /// }).unwrap();
     /// ```
     pub async fn closed(&self) -> io::Result<()> {
-        let socket = self.socket().clone();
-        let closed = Submit::new(socket.core().clone(), ClosedOp { socket });
+        self.socket().hangup().await
+    }
+}
+
+impl Socket {
+    /// Waits until nobody can read what would be written.
+    pub(super) async fn hangup(self: &Rc<Self>) -> io::Result<()> {
+        let closed = Submit::new(self.core().clone(), ClosedOp { socket: self.clone() });
         closed.await.map_err(|error| match error.raw_os_error() {
             Some(libc::EINVAL) => io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -415,7 +429,9 @@ fn check_kind(kind: Kind) -> io::Result<()> {
         Kind::Directory => "a directory",
         Kind::Other => "something else",
     };
-    Err(refused(&format!("a pipe, a socket or a character device is asked for, and this is {what}")))
+    Err(refused(&format!(
+        "a pipe, a socket or a character device is asked for, and this is {what}"
+    )))
 }
 
 fn refused(why: &str) -> io::Error {
@@ -426,7 +442,9 @@ fn refused(why: &str) -> io::Error {
 pub(super) fn foreign(fd: Fd, description: Description) -> Rc<Socket> {
     if description.kind == Kind::Socket {
         // Calls and requests on a socket say for themselves that they do not wait.
-        return Socket::new(fd);
+        let socket = Socket::new(fd);
+        socket.blocks.set(true);
+        return socket;
     }
     // A terminal cannot, nor does it say how much it would take; but it can be opened once more, with flags
     // that are ours.
@@ -479,7 +497,10 @@ async fn open(path: &Path, direction: Direction) -> io::Result<Rc<Socket>> {
     let fd = Submit::new(core.clone(), open).await.map_err(|error| match error.raw_os_error() {
         Some(libc::ENXIO) if direction == Direction::Write => io::Error::new(
             io::ErrorKind::BrokenPipe,
-            format!("nobody reads {}: a named pipe is written once it has a reader", path.display()),
+            format!(
+                "nobody reads {}: a named pipe is written once it has a reader",
+                path.display()
+            ),
         ),
         _ => error,
     })?;

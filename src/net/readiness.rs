@@ -168,7 +168,9 @@ impl Readiness {
                 ready!(poll_proceed(cx));
                 self.fd.core().may_wait()?;
                 match call() {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Ready(Ok(None)),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        Poll::Ready(Ok(None))
+                    }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                         cx.waker().wake_by_ref();
                         Poll::Pending
@@ -222,11 +224,10 @@ impl BitOr for Interest {
 
 impl fmt::Debug for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = names(self.0.into(), &[
-            (libc::POLLIN, "READABLE"),
-            (libc::POLLOUT, "WRITABLE"),
-            (libc::POLLPRI, "PRIORITY"),
-        ]);
+        let names = names(
+            self.0 as u32,
+            &[(libc::POLLIN, "READABLE"), (libc::POLLOUT, "WRITABLE"), (libc::POLLPRI, "PRIORITY")],
+        );
         f.write_str(if names.is_empty() { "ERROR" } else { &names })
     }
 }
@@ -274,14 +275,17 @@ impl Ready {
 
 impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&names(self.0, &[
-            (libc::POLLIN, "READABLE"),
-            (libc::POLLOUT, "WRITABLE"),
-            (libc::POLLPRI, "PRIORITY"),
-            (libc::POLLRDHUP, "READ_CLOSED"),
-            (libc::POLLHUP, "HANGUP"),
-            (libc::POLLERR, "ERROR"),
-        ]))
+        f.write_str(&names(
+            self.0,
+            &[
+                (libc::POLLIN, "READABLE"),
+                (libc::POLLOUT, "WRITABLE"),
+                (libc::POLLPRI, "PRIORITY"),
+                (libc::POLLRDHUP, "READ_CLOSED"),
+                (libc::POLLHUP, "HANGUP"),
+                (libc::POLLERR, "ERROR"),
+            ],
+        ))
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const HEAP_PIECE: u32 = 4096;
 
 impl Socket {
     /// Waits for bytes or the end, then lets `take` have them. `Ok(None)` is the end.
-    fn poll_take<T>(
+    pub(super) fn poll_take<T>(
         self: &Rc<Self>,
         cx: &Context<'_>,
         take: impl FnOnce(&mut Inbox) -> T,

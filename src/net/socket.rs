@@ -35,6 +35,8 @@ pub(super) struct Socket {
     pub(super) lost: Cell<Option<i32>>,
     /// Set while `SO_LINGER` would let `close(2)` wait, and with it the loop.
     pub(super) close_waits: Cell<bool>,
+    /// Set where it may be a socket in blocking mode, whose flags are not ours.
+    pub(super) blocks: Cell<bool>,
     /// Who is told when the socket goes.
     heir: Cell<Option<Rc<Heir>>>,
 }
@@ -78,6 +80,7 @@ impl Socket {
             lingering: Cell::new(None),
             lost: Cell::new(None),
             close_waits: Cell::new(false),
+            blocks: Cell::new(false),
             heir: Cell::new(None),
         })
     }

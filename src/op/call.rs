@@ -40,6 +40,9 @@ pub(crate) enum Call<'a> {
     /// none. It raises no SIGPIPE: by the call's own flag where `quiet` says so (`EOPNOTSUPP` where the
     /// kernel or the file does not know it), else by keeping the signal from the thread.
     WriteStream { fd: RawFd, slices: &'a [IoSlice<'a>], way: Way, quiet: bool },
+    /// `splice(2)` of what has come by `from` and has room in `to`, one of them a pipe: how many bytes;
+    /// `EAGAIN` when there is none. It raises no SIGPIPE. A socket is non-blocking.
+    Splice { from: RawFd, to: RawFd, len: usize },
     /// `pipe2(2)` with `O_CLOEXEC | O_NONBLOCK`: the end to read, the end to write.
     Pipe { fds: &'a mut [RawFd; 2] },
     /// What the descriptor is of.

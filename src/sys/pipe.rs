@@ -1,5 +1,8 @@
 //! Syscalls for streams that are no sockets: pipes, terminals, devices.
-#![expect(unsafe_code, reason = "pipe2(2), pwritev2(2), fstat(2), pthread_sigmask(3) and their kin")]
+#![expect(
+    unsafe_code,
+    reason = "pipe2(2), pwritev2(2), fstat(2), pthread_sigmask(3) and their kin"
+)]
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -118,6 +121,16 @@ pub(crate) fn write(
     } else {
         // SAFETY: as above.
         unsafe { libc::pwritev2(fd, ptr, len, -1, flags) }
+    })
+}
+
+/// `splice(2)` at the positions, never waiting for a pipe and never raising SIGPIPE.
+pub(crate) fn splice(from: RawFd, to: RawFd, len: usize) -> io::Result<usize> {
+    let (no_offset, flags) = (std::ptr::null_mut(), libc::SPLICE_F_NONBLOCK | libc::SPLICE_F_MOVE);
+    without_sigpipe(|| {
+        count::one();
+        // SAFETY: null pointers say that no offset is given.
+        check_len(unsafe { libc::splice(from, no_offset, to, no_offset, len, flags) })
     })
 }
 

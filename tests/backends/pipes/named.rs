@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use ringloop::net::{PipeReader, PipeWriter};
-use ringloop::time::{sleep, timeout};
 use ringloop::spawn;
+use ringloop::time::{sleep, timeout};
 
 use super::{Temporary, read_pattern};
 use crate::support::run_on_each;

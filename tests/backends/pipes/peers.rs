@@ -75,10 +75,8 @@ fn a_pause_in_reading_holds_up_the_child_and_no_byte_is_lost() {
         let mut from = PipeReader::from_std(child.stdout.take().unwrap()).unwrap();
         let mut said = PipeReader::from_std(child.stderr.take().unwrap()).unwrap();
         let first = from.read(&mut [0; 1000]).await.unwrap();
-        let early = ringloop::time::timeout(
-            std::time::Duration::from_millis(20),
-            said.read(&mut [0; 8]),
-        );
+        let early =
+            ringloop::time::timeout(std::time::Duration::from_millis(20), said.read(&mut [0; 8]));
         assert!(early.await.is_err(), "the child was not held up");
         let mut all = first;
         while let Some(chunk) = from.read_chunk().await.unwrap() {

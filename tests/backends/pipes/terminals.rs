@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::time::Duration;
 
 use ringloop::net::{PipeReader, PipeWriter};
-use ringloop::time::{sleep, timeout};
 use ringloop::spawn;
+use ringloop::time::{sleep, timeout};
 
 use super::is_nonblocking;
 use crate::support::run_on_each;
@@ -49,7 +49,10 @@ fn make_raw(slave: &File) {
     // SAFETY: settings.
     unsafe { libc::cfmakeraw(&raw mut settings) };
     // SAFETY: settings.
-    assert_eq!(unsafe { libc::tcsetattr(slave.as_raw_fd(), libc::TCSANOW, &raw const settings) }, 0);
+    assert_eq!(
+        unsafe { libc::tcsetattr(slave.as_raw_fd(), libc::TCSANOW, &raw const settings) },
+        0
+    );
 }
 
 // Seen to fail when EIO was an error: it is how a master hears that the last program has gone.

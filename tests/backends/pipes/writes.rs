@@ -102,11 +102,8 @@ fn the_end_of_the_runtime_flushes_and_then_gives_up() {
     on_each_backend(|builder: &mut Builder| {
         for stalls in [false, true] {
             let (mut reader, writer) = std::io::pipe().unwrap();
-            let mut runtime = build(builder.grace(Duration::from_millis(if stalls {
-                20
-            } else {
-                20_000
-            })));
+            let mut runtime =
+                build(builder.grace(Duration::from_millis(if stalls { 20 } else { 20_000 })));
             runtime.block_on(async {
                 let mut writer = PipeWriter::from_std(writer).unwrap();
                 fill(&mut writer).await;
