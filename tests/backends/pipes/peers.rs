@@ -37,9 +37,11 @@ fn a_pipe_of_ours_is_given_to_a_child_and_blocks_there() {
         let (input, parked) = input.into_std().await.unwrap();
         assert!(parked.is_empty());
         let writer = writer.into_std().await.unwrap();
-        let mut child = Command::new("sh");
-        child.args(["-c", "read line; sleep 0.01; echo \"it said $line\"; cat >/dev/null"]);
-        let mut child = child.stdin(input).stdout(writer).spawn().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "read line; sleep 0.01; echo \"it said $line\"; cat >/dev/null"]);
+        let mut child = command.stdin(input).stdout(writer).spawn().unwrap();
+        // It has the ends as well.
+        drop(command);
         to.write_all(b"hello\n").await.unwrap();
         let mut all = Vec::new();
         while all.last() != Some(&b'\n') {
@@ -55,8 +57,8 @@ fn a_pipe_of_ours_is_given_to_a_child_and_blocks_there() {
 #[test]
 fn a_child_that_goes_away_breaks_the_pipe_to_it() {
     run_on_each(|| async {
-        let mut child = Command::new("sh").args(["-c", "read line"]);
-        let mut child = child.stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new("sh");
+        let mut child = child.args(["-c", "read line"]).stdin(Stdio::piped()).spawn().unwrap();
         let mut to = PipeWriter::from_std(child.stdin.take().unwrap()).unwrap();
         to.write_all(b"a line\n").await.unwrap();
         to.closed().await.unwrap();
@@ -75,8 +77,9 @@ fn a_pause_in_reading_holds_up_the_child_and_no_byte_is_lost() {
         let mut from = PipeReader::from_std(child.stdout.take().unwrap()).unwrap();
         let mut said = PipeReader::from_std(child.stderr.take().unwrap()).unwrap();
         let first = from.read(&mut [0; 1000]).await.unwrap();
+        let mut buf = [0; 8];
         let early =
-            ringloop::time::timeout(std::time::Duration::from_millis(20), said.read(&mut [0; 8]));
+            ringloop::time::timeout(std::time::Duration::from_millis(20), said.read(&mut buf));
         assert!(early.await.is_err(), "the child was not held up");
         let mut all = first;
         while let Some(chunk) = from.read_chunk().await.unwrap() {

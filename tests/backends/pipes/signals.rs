@@ -13,22 +13,26 @@ use crate::tcp::{pattern, poll_once, turns};
 
 /// Writes to nobody, in every way.
 async fn write_to_nobody() {
-    let broken = |result: std::io::Result<()>| {
+    #[track_caller]
+    fn broken(result: std::io::Result<()>) {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
-    };
+    }
     // One piece, several, and a large one at once.
     let (reader, mut writer) = pipe().unwrap();
     drop(reader);
+    writer.closed().await.unwrap();
     writer.write_all(b"x").await.unwrap();
     broken(writer.flush().await);
     let (reader, mut writer) = pipe().unwrap();
     drop(reader);
+    writer.closed().await.unwrap();
     for piece in [&b"one"[..], b"two"] {
         writer.write_bytes(Bytes::from_static(piece)).await.unwrap();
     }
     broken(writer.flush().await);
     let (reader, mut writer) = pipe().unwrap();
     drop(reader);
+    writer.closed().await.unwrap();
     broken(writer.write_all(pattern(0, 100_000)).await);
     // In the background, and while a write waits.
     let (reader, mut writer) = pipe().unwrap();

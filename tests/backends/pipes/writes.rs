@@ -229,6 +229,7 @@ fn a_socket_and_a_device_are_written_as_well() {
         let mut writer = PipeWriter::from_std(ours).unwrap();
         writer.write_all(b"hello").await.unwrap();
         writer.close().await.unwrap();
+        until(|| metrics().in_flight == 0).await;
         let mut all = Vec::new();
         theirs.read_to_end(&mut all).unwrap();
         assert_eq!(all, b"hello");
