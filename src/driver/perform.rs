@@ -472,7 +472,7 @@ fn stream(
 /// `EAGAIN` unless the descriptor shows `event`, an error or a hang-up.
 fn ready(fd: RawFd, event: libc::c_short) -> io::Result<()> {
     match file::poll(fd, event as u32)? {
-        0 => Err(io::ErrorKind::WouldBlock.into()),
+        0 => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
         _ => Ok(()),
     }
 }

@@ -26,6 +26,9 @@ use crate::task::spend_many;
 /// From here on a slice is worth a call of its own.
 pub(super) const LARGE: usize = 16 * 1024;
 
+/// From here on a pipe is read straight into a slice: smaller ones are served from a piece.
+const SMALLEST: usize = 512;
+
 /// Bytes of one call, at most: others wait meanwhile.
 pub(super) const MOST: usize = 1 << 20;
 
@@ -107,7 +110,9 @@ impl Socket {
 
     /// Whether a call may fetch into a slice of `len` bytes.
     pub(super) fn wants_large(&self, len: usize) -> bool {
-        len >= LARGE && self.inbox.borrow().traffic.is_bulk()
+        // A pipe is read by calls in any case: a piece beside the slice would only be copied.
+        let worth = if self.pipe.is_some() { SMALLEST } else { LARGE };
+        len >= worth && self.inbox.borrow().traffic.is_bulk()
     }
 
     /// Fetches into a large slice what there is; 0 where the inbox has the answer, or will.

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
 use super::{check, check_len, count, file};
+use crate::testing;
 
 /// What a descriptor is of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +101,9 @@ pub(crate) fn read(fd: RawFd, into: &mut [u8]) -> io::Result<usize> {
 
 /// [`file::read_now`] at the position.
 pub(crate) fn read_now(fd: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    if is_before((6, 4)) {
+        return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+    }
     // SAFETY: a slice is writable for its length.
     unsafe { file::read_now(fd, into.as_mut_ptr(), into.len(), None) }
 }
@@ -112,6 +116,9 @@ pub(crate) fn write(
     now: bool,
     quiet: bool,
 ) -> io::Result<usize> {
+    if (quiet && is_before((6, 18))) || (now && is_before((6, 4))) {
+        return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+    }
     let flags = if now { libc::RWF_NOWAIT } else { 0 } | if quiet { RWF_NOSIGNAL } else { 0 };
     let (ptr, len) = (slices.as_ptr().cast::<libc::iovec>(), slices.len() as i32);
     count::one();
@@ -122,6 +129,11 @@ pub(crate) fn write(
         // SAFETY: as above.
         unsafe { libc::pwritev2(fd, ptr, len, -1, flags) }
     })
+}
+
+/// Whether the kernel shall be taken for an older one than this, in test builds.
+fn is_before(linux: (u8, u8)) -> bool {
+    testing::linux().is_some_and(|taken_for| taken_for < linux)
 }
 
 /// `splice(2)` at the positions, never waiting for a pipe and never raising SIGPIPE.

@@ -317,6 +317,8 @@ async fn writer_into_std(cut: Cut) -> Ends {
         return false;
     };
     let mut std = std.unwrap();
+    // It blocks, and may be full.
+    peer.drain();
     std.write_all(END).unwrap();
     drop(std);
     peer.sees(false, true).await;

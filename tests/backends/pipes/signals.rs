@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use ringloop::net::{PipeWriter, pipe};
+use ringloop::net::{PipeWriter, pipe, splice};
 
 use super::Temporary;
 use crate::support::{alone, run_on_each};
@@ -34,6 +34,26 @@ async fn write_to_nobody() {
     drop(reader);
     writer.closed().await.unwrap();
     broken(writer.write_all(pattern(0, 100_000)).await);
+    // From another pipe.
+    let (mut from, mut other) = pipe().unwrap();
+    let (reader, mut writer) = pipe().unwrap();
+    drop(reader);
+    writer.closed().await.unwrap();
+    other.write_all(b"x").await.unwrap();
+    other.flush().await.unwrap();
+    // The first goes by what has been received, the second by splice(2).
+    let mut head = [0; 1];
+    assert_eq!(from.read(&mut head).await.unwrap(), 1);
+    other.write_all(b"x").await.unwrap();
+    other.flush().await.unwrap();
+    assert_eq!(from.read(&mut head).await.unwrap(), 1);
+    other.write_all(b"xyz").await.unwrap();
+    other.flush().await.unwrap();
+    let moved = splice(&mut from, &mut writer, usize::MAX).await;
+    broken(match moved {
+        Ok(_) => writer.flush().await,
+        Err(error) => Err(error),
+    });
     // In the background, and while a write waits.
     let (reader, mut writer) = pipe().unwrap();
     assert!(poll_once(&mut Box::pin(writer.write_all(pattern(0, 1 << 20)))).await.is_pending());
