@@ -147,7 +147,7 @@ fn received(mut stream: TcpStream) -> ringloop::JoinHandle<Vec<u8>> {
     })
 }
 
-// L-38, L-39, check 130. Seen to fail when the range moved on before the piece was taken.
+// L-38, L-39, check 130.
 #[test]
 fn a_file_is_sent_whole_in_part_and_between_other_data() {
     run_on_each(|| async {
@@ -229,7 +229,8 @@ fn a_peer_that_goes_midway_is_an_error_and_the_files_position_is_as_it_was() {
     });
 }
 
-// L-38, check 130. A drop at each await: what the range says is what the peer gets.
+// L-38, check 130. A drop at each await: what the range says is what the peer gets. Seen to fail when the range
+// moves on before the piece is taken.
 #[test]
 fn a_send_that_is_dropped_anywhere_says_how_much_went() {
     run_on_each(|| async {

@@ -131,7 +131,6 @@ fn read_all(mut from: impl Read) -> usize {
     check(&all, 0)
 }
 
-// Seen to fail when only a write looked.
 #[test]
 fn a_writer_learns_that_its_reader_has_gone_without_writing() {
     run_on_each(|| async {
