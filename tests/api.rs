@@ -9,8 +9,9 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
-    TcpListenerOptions, TcpStream, UCred, UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
+    Interest, OwnedReadHalf, OwnedWriteHalf, PipeReader, PipeWriter, ReadHalf, Readiness, Ready,
+    ReuniteError, TcpConnector, TcpListener, TcpListenerOptions, TcpStream, UCred, UnixListener,
+    UnixListenerOptions, UnixStream, WriteHalf,
 };
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
@@ -85,6 +86,8 @@ travels!(
     TcpListenerOptions,
     UnixListenerOptions,
     UCred,
+    Interest,
+    Ready,
     YieldNow,
     Elapsed,
     MissedTickBehavior,
@@ -108,8 +111,8 @@ lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Le
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
-lacks!(Send: File, Readiness, ReuniteError);
-lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: File, Readiness, ReuniteError, PipeReader, PipeWriter);
+lacks!(Sync: File, Readiness, ReuniteError, PipeReader, PipeWriter);
 lacks!(Send: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Sync: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
@@ -155,6 +158,7 @@ unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
+unpin!(PipeReader, PipeWriter, Readiness);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::inbox::Inbox;
 use super::outbox::Piece;
+use super::pipe::{PipeReader, PipeWriter};
 use super::socket::{Heir, Socket};
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
@@ -48,6 +49,18 @@ impl From<TcpStream> for Link {
 impl From<UnixStream> for Link {
     fn from(stream: UnixStream) -> Self {
         Self::new(stream.into_handle())
+    }
+}
+
+impl From<PipeReader> for Link {
+    fn from(pipe: PipeReader) -> Self {
+        Self::new(pipe.into_handle())
+    }
+}
+
+impl From<PipeWriter> for Link {
+    fn from(pipe: PipeWriter) -> Self {
+        Self::new(pipe.into_handle())
     }
 }
 
@@ -144,13 +157,28 @@ impl Link {
         }
     }
 
-    /// Ends writing: the peer sees the end behind what was written. Does not wait.
+    /// Ends writing: the peer sees the end behind what was written. Does not wait. Of a pipe it is the close.
     ///
     /// # Errors
     ///
     /// What `shutdown(2)` says, if nothing is to be sent before; `NotConnected` after the close.
     pub(crate) fn write_eof(&self) -> io::Result<()> {
-        self.open()?.write_eof()
+        let socket = self.open()?;
+        if socket.pipe.is_some() {
+            // A pipe has no other way to tell its reader.
+            self.close();
+            return Ok(());
+        }
+        socket.write_eof()
+    }
+
+    /// Waits until nobody can read what would be written: see [`PipeWriter::closed`].
+    ///
+    /// # Errors
+    ///
+    /// As there; `NotConnected` after the close.
+    pub(crate) async fn hangup(&self) -> io::Result<()> {
+        self.open()?.hangup().await
     }
 
     /// Why writing has ended, if it has failed.

@@ -7,6 +7,7 @@ mod files;
 mod fuse;
 mod opening;
 mod passing;
+mod pipes;
 mod reading;
 mod sync;
 mod together;
@@ -55,6 +56,7 @@ fn cases() -> impl Iterator<Item = Case> {
         waiting::cases(),
         sync::cases(),
         passing::cases(),
+        pipes::cases(),
         together::cases(),
         unix::cases(),
     ];
