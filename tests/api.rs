@@ -9,8 +9,8 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
-    TcpListenerOptions, TcpStream, WriteHalf,
+    ConnectError, Family, NameLookup, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness,
+    ReuniteError, TcpConnector, TcpListener, TcpListenerOptions, TcpStream, WriteHalf,
 };
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
@@ -83,6 +83,9 @@ travels!(
     PromiseError,
     TcpConnector,
     TcpListenerOptions,
+    ConnectError,
+    NameLookup,
+    Family,
     YieldNow,
     Elapsed,
     MissedTickBehavior,

@@ -15,9 +15,12 @@
 mod accept;
 mod addr;
 mod connect;
+mod connect_error;
 mod direct;
 mod halves;
+mod happy_eyeballs;
 mod inbox;
+mod names;
 mod op;
 mod options;
 mod outbox;
@@ -30,9 +33,11 @@ mod tcp_stream;
 mod transmit;
 mod waiters;
 
-pub use addr::ToSocketAddrs;
+pub use addr::{Family, ToSocketAddrs};
 pub use connect::TcpConnector;
+pub use connect_error::ConnectError;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use names::{NameLookup, lookup_addr, lookup_host};
 pub use options::TcpListenerOptions;
 pub use readiness::Readiness;
 pub use tcp_listener::TcpListener;
