@@ -363,7 +363,10 @@ fn without_a_host_both_families_are_listened_on_at_one_port() {
         assert!(bound.iter().all(|address| address.ip().is_unspecified() && address.port() != 0));
         drop(listeners);
         // The same for both, where it is said; somebody else may take the second one meanwhile.
+        let mut tries = 0;
         let listeners = loop {
+            tries += 1;
+            assert!(tries < 100, "one of them keeps the other out");
             let port = somebody("0.0.0.0:0").local_addr().unwrap().port();
             match TcpListener::bind_each(format!(":{port}")).await {
                 Ok(listeners) => break listeners,

@@ -180,7 +180,7 @@ fn the_one_that_does_not_answer_is_passed_over_and_closed() {
     });
 }
 
-// Seen to fail when the first result of a turn ended the polls of it and the rest was forgotten.
+// Seen to hang when the losers were forgotten.
 #[test]
 fn of_those_that_connect_in_the_same_turn_one_is_kept_and_the_others_are_closed() {
     alone("of_those_that_connect_in_the_same_turn_one_is_kept_and_the_others_are_closed", || {
