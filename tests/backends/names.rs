@@ -146,7 +146,7 @@ fn a_look_up_outside_a_runtime_or_after_its_end_is_an_error() {
     });
 }
 
-// Seen to fail when the losers were forgotten.
+// Seen to hang when the losers were forgotten.
 #[test]
 fn the_one_that_does_not_answer_is_passed_over_and_closed() {
     alone("the_one_that_does_not_answer_is_passed_over_and_closed", || {

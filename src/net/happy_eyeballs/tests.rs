@@ -135,7 +135,7 @@ fn run(test: impl AsyncFnOnce()) {
     Builder::new().build().unwrap().block_on(test());
 }
 
-// L-19, checks 80 and 128. Seen to hang when a failure did not start the next.
+// L-19, checks 80 and 128. Seen to fail when a failure did not start the next.
 #[test]
 fn a_failure_starts_the_next_at_once_and_the_first_success_ends_it() {
     run(async || {
