@@ -9,6 +9,7 @@ use ringloop::net::{
     ConnectError, Family, NameLookup, TcpConnector, TcpListener, TcpListenerOptions, TcpStream,
     lookup_addr, lookup_host,
 };
+use ringloop::time::timeout;
 
 use crate::support::{OnDrop, run_on_each, this_test};
 
@@ -43,37 +44,48 @@ async fn silent(address: SocketAddr) -> (TcpListener, Vec<std::net::TcpStream>) 
     (listener, queued)
 }
 
-/// What the file of hosts says where a test needs names of its own.
-const HOSTS: &str = "\
-127.0.0.1 localhost
-127.83.0.1 both.test
-::1 both.test
-127.0.0.1 both.test twice.test
-127.0.0.1 twice.test
-127.83.0.1 nobody.test
-127.83.0.2 nobody.test
-::1 six.test
-";
+/// What a test that needs names of its own finds in `/etc`.
+const ETC: [(&str, &str); 3] = [
+    (
+        "hosts",
+        "127.0.0.1 localhost\n\
+         127.83.0.1 both.test\n\
+         ::1 both.test\n\
+         127.0.0.1 both.test twice.test\n\
+         127.0.0.1 twice.test\n\
+         127.83.0.1 nobody.test\n\
+         127.83.0.2 nobody.test\n\
+         ::1 six.test\n",
+    ),
+    ("resolv.conf", "nameserver 127.83.0.53\noptions timeout:30 attempts:1\n"),
+    ("nsswitch.conf", "hosts: files dns\nservices: files\n"),
+];
 
-/// Runs `body` in a process of its own in which names are those of [`HOSTS`]. `name` is the test's own.
-fn with_hosts(name: &str, body: impl FnOnce()) {
-    const INSIDE: &str = "RINGLOOP_TEST_HOSTS";
+/// Runs `body` in a process of its own in which names are those of [`ETC`]. `name` is the test's own.
+fn with_names(name: &str, body: impl FnOnce()) {
+    const INSIDE: &str = "RINGLOOP_TEST_NAMES";
     if std::env::var_os(INSIDE).is_some() {
         return body();
     }
-    let file = std::env::temp_dir().join(format!("ringloop-hosts-{}", std::process::id()));
-    let file = file.with_extension(name.rsplit("::").next().unwrap());
-    std::fs::write(&file, HOSTS).unwrap();
-    let _file = OnDrop(|| std::fs::remove_file(&file).unwrap());
+    let folder = std::env::temp_dir().join(format!("ringloop-names-{}", std::process::id()));
+    let folder = folder.with_extension(name.rsplit("::").next().unwrap());
+    std::fs::create_dir_all(&folder).unwrap();
+    let _folder = OnDrop(|| std::fs::remove_dir_all(&folder).unwrap());
+    let mut mounts = String::new();
+    for (file, text) in ETC {
+        std::fs::write(folder.join(file), text).unwrap();
+        mounts += &format!("mount --bind \"$0/{file}\" /etc/{file} && ");
+    }
     let inside = |script: &str| {
         let mut command = Command::new("unshare");
-        let script = format!("mount --bind \"$0\" /etc/hosts && {script}");
-        command.args(["--mount", "sh", "-c", &script]).arg(&file);
+        command.args(["--mount", "sh", "-c", &format!("{mounts}{script}")]).arg(&folder);
         command
     };
     let may = inside("true").output();
     if !may.is_ok_and(|may| may.status.success()) || !has_ipv6() {
-        eprintln!("skipped: {name} needs unshare(1), the right to mount, and [::1]");
+        eprintln!(
+            "skipped: {name} needs unshare(1), the right to mount over files of /etc, and [::1]"
+        );
         return;
     }
     let test = this_test(name);
@@ -84,7 +96,7 @@ fn with_hosts(name: &str, body: impl FnOnce()) {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(
         output.status.success(),
-        "{name}, with hosts of its own: {}\n{out}\n{err}",
+        "{name}, with names of its own: {}\n{out}\n{err}",
         output.status
     );
     assert!(out.contains("1 passed"), "no test is named {name}:\n{out}");
@@ -94,7 +106,7 @@ fn with_hosts(name: &str, body: impl FnOnce()) {
 #[test]
 fn a_name_is_looked_up_in_both_directions_and_each_address_comes_once() {
     let name = "connecting::a_name_is_looked_up_in_both_directions_and_each_address_comes_once";
-    with_hosts(name, || {
+    with_names(name, || {
         run_on_each(|| async {
             let twice: Vec<_> = lookup_host("twice.test:80").await.unwrap().collect();
             assert_eq!(twice, ["127.0.0.1:80".parse().unwrap()]);
@@ -112,6 +124,38 @@ fn a_name_is_looked_up_in_both_directions_and_each_address_comes_once() {
             let port = listener.local_addr().unwrap().port();
             let stream = TcpStream::connect(("twice.test", port)).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+        });
+    });
+}
+
+// C-23, L-48, L-18. Seen to fail when the look-up was not within the limit.
+#[test]
+fn a_name_server_that_does_not_answer_holds_up_neither_the_loop_nor_the_end() {
+    let name =
+        "connecting::a_name_server_that_does_not_answer_holds_up_neither_the_loop_nor_the_end";
+    with_names(name, || {
+        // Nobody is there, and the kernel says so.
+        run_on_each(|| async {
+            let error = TcpStream::connect("unknown.test:1").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            let text = error.to_string();
+            assert!(text.starts_with("cannot look up 'unknown.test' (port 1): "), "{text}");
+        });
+        // Somebody is there, and does not answer for half a minute.
+        let server = std::net::UdpSocket::bind("127.83.0.53:53").unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        run_on_each(|| async {
+            let mut connector = TcpConnector::new();
+            connector.total_timeout(Duration::from_millis(20));
+            let error = connector.connect("unknown.test:1").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            let text = "no connection within 20ms: the name was not looked up by then";
+            assert_eq!(error.to_string(), text);
+            assert_ne!(server.recv(&mut [0; 512]).unwrap(), 0, "it was not asked");
+            let look_up = timeout(Duration::from_millis(1), lookup_host("unknown.test:1"));
+            assert!(look_up.await.is_err());
+            // Others are looked up meanwhile.
+            assert_eq!(lookup_host("twice.test:1").await.unwrap().len(), 1);
         });
     });
 }
@@ -139,7 +183,7 @@ fn a_service_is_the_port_that_it_has() {
 #[test]
 fn a_name_whose_first_address_hangs_is_connected_by_its_other_family() {
     let name = "connecting::a_name_whose_first_address_hangs_is_connected_by_its_other_family";
-    with_hosts(name, || {
+    with_names(name, || {
         run_on_each(|| async {
             let first = lookup_host("both.test:1").await.unwrap().next().unwrap();
             let v4 = (Ipv4Addr::LOCALHOST, 0).into();
@@ -167,7 +211,7 @@ fn a_name_whose_first_address_hangs_is_connected_by_its_other_family() {
 #[test]
 fn when_no_address_of_a_name_answers_the_error_names_it_and_each_of_them() {
     let name = "connecting::when_no_address_of_a_name_answers_the_error_names_it_and_each_of_them";
-    with_hosts(name, || {
+    with_names(name, || {
         run_on_each(|| async {
             let error = TcpStream::connect("nobody.test:1").await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -304,7 +348,7 @@ fn a_family_leaves_out_the_other_and_options_are_set_when_it_begins() {
 #[test]
 fn a_family_that_a_name_has_no_address_of_is_not_found() {
     let name = "connecting::a_family_that_a_name_has_no_address_of_is_not_found";
-    with_hosts(name, || {
+    with_names(name, || {
         run_on_each(|| async {
             let v6 = somebody("[::1]:0");
             let port = v6.local_addr().unwrap().port();
