@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use ringloop::net::{
@@ -57,7 +58,7 @@ const ETC: [(&str, &str); 3] = [
          127.83.0.2 nobody.test\n\
          ::1 six.test\n",
     ),
-    ("resolv.conf", "nameserver 127.83.0.53\noptions timeout:30 attempts:1\n"),
+    ("resolv.conf", "options timeout:30 attempts:1\nnameserver "),
     ("nsswitch.conf", "hosts: files dns\nservices: files\n"),
 ];
 
@@ -71,8 +72,13 @@ fn with_names(name: &str, body: impl FnOnce()) {
     let folder = folder.with_extension(name.rsplit("::").next().unwrap());
     std::fs::create_dir_all(&folder).unwrap();
     let _folder = OnDrop(|| std::fs::remove_dir_all(&folder).unwrap());
+    // An address of its own: other tests, and other processes, may do the same.
+    static NUMBER: AtomicU8 = AtomicU8::new(1);
+    let [.., a, b] = std::process::id().to_be_bytes();
+    let server = Ipv4Addr::new(127, 64 | a, b, NUMBER.fetch_add(1, Relaxed));
     let mut mounts = String::new();
     for (file, text) in ETC {
+        let text = if file == "resolv.conf" { format!("{text}{server}\n") } else { text.into() };
         std::fs::write(folder.join(file), text).unwrap();
         mounts += &format!("mount --bind \"$0/{file}\" /etc/{file} && ");
     }
@@ -128,6 +134,44 @@ fn a_name_is_looked_up_in_both_directions_and_each_address_comes_once() {
     });
 }
 
+/// The server that names are asked of, within [`with_names`].
+fn name_server() -> std::net::UdpSocket {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap();
+    let server: Ipv4Addr = text.trim().rsplit(' ').next().unwrap().parse().unwrap();
+    let server = std::net::UdpSocket::bind((server, 53)).unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    server
+}
+
+// L-48.
+#[test]
+fn a_name_that_does_not_exist_is_not_found() {
+    with_names("connecting::a_name_that_does_not_exist_is_not_found", || {
+        let server = name_server();
+        std::thread::spawn(move || {
+            let mut message = [0; 512];
+            while let Ok((len, peer)) = server.recv_from(&mut message) {
+                // The question again, as an answer: NXDOMAIN.
+                (message[2], message[3]) = (0x81, 0x83);
+                server.send_to(&message[..len], peer).unwrap();
+            }
+        });
+        run_on_each(|| async {
+            let error = TcpStream::connect("unknown.test:80").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+            let error = lookup_host(("unknown.test", "http")).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            let text = "cannot look up 'unknown.test' (port http): ";
+            assert!(error.to_string().starts_with(text), "{error}");
+            let mut lookup = NameLookup::new();
+            let error = lookup.name_required(true).look_up(deserted(9)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            let (host, _) = lookup_addr(deserted(9)).await.unwrap();
+            assert_eq!(host, "127.83.0.9");
+        });
+    });
+}
+
 // C-23, L-48, L-18. Seen to fail when the look-up was not within the limit.
 #[test]
 fn a_name_server_that_does_not_answer_holds_up_neither_the_loop_nor_the_end() {
@@ -142,8 +186,7 @@ fn a_name_server_that_does_not_answer_holds_up_neither_the_loop_nor_the_end() {
             assert!(text.starts_with("cannot look up 'unknown.test' (port 1): "), "{text}");
         });
         // Somebody is there, and does not answer for half a minute.
-        let server = std::net::UdpSocket::bind("127.83.0.53:53").unwrap();
-        server.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let server = name_server();
         run_on_each(|| async {
             let mut connector = TcpConnector::new();
             connector.total_timeout(Duration::from_millis(20));
