@@ -9,9 +9,9 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    Interest, OwnedReadHalf, OwnedWriteHalf, PipeReader, PipeWriter, ReadHalf, Readiness, Ready,
-    ReuniteError, TcpConnector, TcpListener, TcpListenerOptions, TcpStream, UCred, UnixListener,
-    UnixListenerOptions, UnixStream, WriteHalf,
+    ConnectError, Family, Interest, NameLookup, OwnedReadHalf, OwnedWriteHalf, PipeReader,
+    PipeWriter, ReadHalf, Readiness, Ready, ReuniteError, TcpConnector, TcpListener,
+    TcpListenerOptions, TcpStream, UCred, UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
 };
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
@@ -88,6 +88,9 @@ travels!(
     UCred,
     Interest,
     Ready,
+    ConnectError,
+    NameLookup,
+    Family,
     YieldNow,
     Elapsed,
     MissedTickBehavior,

@@ -16,10 +16,13 @@ mod accept;
 mod addr;
 mod by_call;
 mod connect;
+mod connect_error;
 mod direct;
 mod halves;
+mod happy_eyeballs;
 mod inbox;
 mod link;
+mod names;
 mod op;
 mod options;
 mod outbox;
@@ -40,9 +43,11 @@ mod waiters;
 
 pub(crate) use link::Link;
 
-pub use addr::ToSocketAddrs;
+pub use addr::{Family, ToSocketAddrs};
 pub use connect::TcpConnector;
+pub use connect_error::ConnectError;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use names::{NameLookup, lookup_addr, lookup_host};
 pub use options::TcpListenerOptions;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use readiness::{Interest, Readiness, Ready};
