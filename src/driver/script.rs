@@ -153,6 +153,10 @@ impl Driver for Script {
             Call::Socket { .. } | Call::Duplicate { .. } | Call::Reopen { .. } => {
                 Ok(self.descriptor())
             }
+            Call::Pair { fds, .. } => {
+                *fds = [self.descriptor(), self.descriptor()];
+                Ok(0)
+            }
             Call::LocalAddr { address, .. } | Call::PeerAddr { address, .. } => {
                 *address = self.address;
                 Ok(0)
@@ -164,6 +168,8 @@ impl Driver for Script {
             Call::AcceptNow { .. }
             | Call::RecvNow { .. }
             | Call::SendNow { .. }
+            | Call::RecvFds { .. }
+            | Call::SendFds { .. }
             | Call::ReadNow { .. }
             | Call::ReadStream { .. }
             | Call::WriteStream { .. }

@@ -63,6 +63,11 @@ impl Traffic {
         Self { bulk: true, always: true, row: 0, dry: true }
     }
 
+    /// Whether it is bulk for good.
+    pub(super) fn is_by_call(&self) -> bool {
+        self.always
+    }
+
     /// Whether its next bytes are to be fetched by a call.
     pub(super) fn is_bulk(&self) -> bool {
         self.bulk
@@ -154,15 +159,18 @@ impl Socket {
         self.fetched(inbox);
     }
 
-    /// One `recv(2)`, or what it is on a pipe: how many bytes came. An end stands in the inbox then, and where nothing has come
-    /// it is watched for.
+    /// One `recv(2)`, or what it is on a pipe: how many bytes came. An end stands in the inbox then, and
+    /// where nothing has come it is watched for.
     fn fetch(self: &Rc<Self>, inbox: &mut Inbox, into: &mut [u8]) -> usize {
         let room = into.len().min(MOST);
         let into = &mut into[..room];
-        let fetched = match &self.pipe {
-            Some(pipe) => self.read_by_call(pipe, into),
-            None => self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }),
+        let mut rights = self.rights.borrow_mut();
+        let fetched = match (&self.pipe, rights.as_deref_mut()) {
+            (Some(pipe), _) => self.read_by_call(pipe, into),
+            (None, Some(rights)) => rights.receive(self.core(), self.fd.raw(), into),
+            (None, None) => self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }),
         };
+        drop(rights);
         match fetched {
             Ok(0) => inbox.end = Some(self.end()),
             Ok(len) => {

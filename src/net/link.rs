@@ -16,6 +16,7 @@ use super::outbox::Piece;
 use super::pipe::{PipeReader, PipeWriter};
 use super::socket::{Heir, Socket};
 use super::tcp_stream::{Handle, TcpStream};
+use super::unix::UnixStream;
 use crate::buf::Lease;
 use crate::note::{self, On};
 use crate::op::Call;
@@ -54,6 +55,12 @@ impl From<PipeReader> for Link {
 impl From<PipeWriter> for Link {
     fn from(pipe: PipeWriter) -> Self {
         Self::new(pipe.into_handle())
+    }
+}
+
+impl From<UnixStream> for Link {
+    fn from(stream: UnixStream) -> Self {
+        Self::new(stream.into_handle())
     }
 }
 

@@ -1,4 +1,4 @@
-//! TCP, pipes, and descriptors of one's own.
+//! TCP, Unix sockets, pipes, and descriptors of one's own.
 //!
 //! A socket owns what it receives: completions land in its *inbox*, whether or not a
 //! `read` waits, and `read` takes from there. What is written gathers in its *outbox*
@@ -30,10 +30,12 @@ mod send_file;
 mod socket;
 mod splice;
 mod stdio;
+mod stream_socket;
 mod tcp_listener;
 mod tcp_options;
 mod tcp_stream;
 mod transmit;
+mod unix;
 mod waiters;
 
 pub(crate) use link::Link;
@@ -46,5 +48,7 @@ pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use readiness::{Interest, Readiness, Ready};
 pub use splice::{SpliceFrom, SpliceTo, splice};
 pub use stdio::{stderr, stdin, stdout};
+pub use stream_socket::StreamSocket;
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;
+pub use unix::{UCred, UnixListener, UnixListenerOptions, UnixStream};

@@ -103,7 +103,7 @@ impl Socket {
         }
         let peeked = poll_fn(|cx| {
             // What a call would fetch is fetched when the inbox is empty; what is peeked at must grow.
-            if self.pipe.is_some() {
+            if self.inbox.borrow().traffic.is_by_call() {
                 self.fetch_more();
             } else {
                 self.inbox.borrow_mut().traffic = Traffic::new();

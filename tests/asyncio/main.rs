@@ -23,3 +23,4 @@ mod sync;
 mod table;
 mod tasks;
 mod timeouts;
+mod unix;
