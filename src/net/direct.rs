@@ -159,15 +159,15 @@ impl Socket {
         self.fetched(inbox);
     }
 
-    /// One `recv(2)`, or what it is on a pipe: how many bytes came. An end stands in the inbox then, and where nothing has come
-    /// it is watched for.
+    /// One `recv(2)`, or what it is on a pipe: how many bytes came. An end stands in the inbox then, and
+    /// where nothing has come it is watched for.
     fn fetch(self: &Rc<Self>, inbox: &mut Inbox, into: &mut [u8]) -> usize {
         let room = into.len().min(MOST);
         let into = &mut into[..room];
         let mut rights = self.rights.borrow_mut();
-        let fetched = match (rights.as_deref_mut(), &self.pipe) {
-            (Some(rights), _) => rights.receive(self.core(), self.fd.raw(), into),
-            (None, Some(pipe)) => self.read_by_call(pipe, into),
+        let fetched = match (&self.pipe, rights.as_deref_mut()) {
+            (Some(pipe), _) => self.read_by_call(pipe, into),
+            (None, Some(rights)) => rights.receive(self.core(), self.fd.raw(), into),
             (None, None) => self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }),
         };
         drop(rights);

@@ -46,12 +46,6 @@ impl From<TcpStream> for Link {
     }
 }
 
-impl From<UnixStream> for Link {
-    fn from(stream: UnixStream) -> Self {
-        Self::new(stream.into_handle())
-    }
-}
-
 impl From<PipeReader> for Link {
     fn from(pipe: PipeReader) -> Self {
         Self::new(pipe.into_handle())
@@ -61,6 +55,12 @@ impl From<PipeReader> for Link {
 impl From<PipeWriter> for Link {
     fn from(pipe: PipeWriter) -> Self {
         Self::new(pipe.into_handle())
+    }
+}
+
+impl From<UnixStream> for Link {
+    fn from(stream: UnixStream) -> Self {
+        Self::new(stream.into_handle())
     }
 }
 

@@ -7,11 +7,13 @@ use std::ops::BitOr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::task::{Poll, ready};
+use std::time::Duration;
 
 use super::op::PollOp;
 use crate::op::Call;
 use crate::runtime::{Fd, Submit, current};
 use crate::task::{poll_proceed, spend};
+use crate::time::sleep;
 
 /// Waits until a descriptor that belongs to somebody else can be read or written; asyncio's
 /// [`add_reader` and `add_writer`][watching], as futures.
@@ -70,8 +72,7 @@ impl Readiness {
         self.ready(Interest::READABLE).await.map(drop)
     }
 
-    /// Waits until it can be written: there is room, or an error. It also returns, room or not, once
-    /// the peer has shut down writing: that is asked for as well.
+    /// Waits until it can be written: there is room, or an error.
     ///
     /// # Errors
     ///
@@ -84,8 +85,8 @@ impl Readiness {
         self.ready(Interest::WRITABLE).await.map(drop)
     }
 
-    /// Waits until it shows something of `interest`, and says what it shows. Unasked as well: an error, a
-    /// hang-up, and that the peer has shut down writing.
+    /// Waits until it shows something of `interest`, and says what it shows. Unasked as well: an error and a
+    /// hang-up. That the peer has shut down writing is told to who asks for [`READABLE`](Interest::READABLE).
     ///
     /// # Errors
     ///
@@ -111,8 +112,15 @@ impl Readiness {
     /// }).unwrap();
     /// ```
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        let poll = PollOp { fd: self.fd.clone(), events: interest.0 as u32 };
-        Submit::new(self.fd.core().clone(), poll).await.map(Ready)
+        loop {
+            let poll = PollOp { fd: self.fd.clone(), events: interest.0 as u32 };
+            let shown = Submit::new(self.fd.core().clone(), poll).await?;
+            if shown & interest.told() != 0 {
+                return Ok(Ready(shown));
+            }
+            // Unasked, it shows that the peer has shut down writing, at once and each time.
+            sleep(UNASKED).await;
+        }
     }
 
     /// Calls `call` until it answers something else than `WouldBlock`, and gives its answer; between two calls it
@@ -189,6 +197,9 @@ impl Readiness {
     }
 }
 
+/// How long it takes to look again where a poll ends at once for something that nobody asked for.
+const UNASKED: Duration = Duration::from_millis(1);
+
 /// What is waited for on a descriptor; several are joined with `|`.
 ///
 /// # Examples
@@ -212,6 +223,14 @@ impl Interest {
     /// Nothing but an error or a hang-up, which are told in any case. On the end of a pipe that is written, that
     /// its last reader has gone.
     pub const ERROR: Self = Self(0);
+}
+
+impl Interest {
+    /// What is told.
+    fn told(self) -> u32 {
+        let end = if self.0 & libc::POLLIN != 0 { libc::POLLRDHUP } else { 0 };
+        (self.0 | libc::POLLERR | libc::POLLHUP | end) as u32
+    }
 }
 
 impl BitOr for Interest {

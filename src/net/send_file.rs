@@ -21,6 +21,7 @@ use super::outbox::Piece;
 use super::pipe::{PipeWriter, describe};
 use super::socket::Socket;
 use super::tcp_stream::TcpStream;
+use super::unix::UnixStream;
 use crate::op::Call;
 use crate::runtime::{Fd, Submit};
 use crate::sys::pipe::Kind;
@@ -80,7 +81,7 @@ macro_rules! send_file {
     )*};
 }
 
-send_file!(TcpStream, PipeWriter);
+send_file!(TcpStream, UnixStream, PipeWriter);
 
 impl Socket {
     pub(super) async fn send_file(

@@ -6,10 +6,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::direct::{MOST, spend_for};
+use super::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::outbox::Piece;
 use super::pipe::{PipeReader, PipeWriter};
 use super::socket::Socket;
+use super::stream_socket::StreamSocket;
 use super::tcp_stream::TcpStream;
+use super::unix::UnixStream;
 use crate::op::Call;
 use crate::sys::pipe::Kind;
 use crate::task::poll_proceed;
@@ -74,31 +77,31 @@ trait Target {
 }
 
 macro_rules! source {
-    ($($stream:ty),*) => {$(
-        impl Source for $stream {
+    ($(<$($any:ident)?> $stream:ty),* $(,)?) => {$(
+        impl$(<$any: StreamSocket>)? Source for $stream {
             fn source(&self) -> &Rc<Socket> {
                 self.socket()
             }
         }
 
-        impl SpliceFrom for $stream {}
+        impl$(<$any: StreamSocket>)? SpliceFrom for $stream {}
     )*};
 }
 
 macro_rules! target {
-    ($($stream:ty),*) => {$(
-        impl Target for $stream {
+    ($(<$($any:ident)?> $stream:ty),* $(,)?) => {$(
+        impl$(<$any: StreamSocket>)? Target for $stream {
             fn target(&self) -> &Rc<Socket> {
                 self.socket()
             }
         }
 
-        impl SpliceTo for $stream {}
+        impl$(<$any: StreamSocket>)? SpliceTo for $stream {}
     )*};
 }
 
-source!(TcpStream, PipeReader);
-target!(TcpStream, PipeWriter);
+source!(<> PipeReader, <> TcpStream, <> UnixStream, <S> ReadHalf<'_, S>, <S> OwnedReadHalf<S>);
+target!(<> PipeWriter, <> TcpStream, <> UnixStream, <S> WriteHalf<'_, S>, <S> OwnedWriteHalf<S>);
 
 fn poll_splice(
     from: &Rc<Socket>,
@@ -131,8 +134,11 @@ impl Socket {
     /// Whether bytes may go straight from here to there.
     fn may_splice(&self, to: &Self) -> bool {
         let is_pipe = |socket: &Self| socket.pipe.as_ref().is_some_and(|p| p.kind == Kind::Pipe);
-        // A socket that somebody has handed over may be one that blocks, and cannot be told not to here.
-        let is_ours = |socket: &Self| socket.pipe.is_none() && !socket.blocks.get();
+        // A socket that somebody has handed over may be one that blocks, and cannot be told not to here. One that
+        // receives descriptors would lose them.
+        let is_ours = |socket: &Self| {
+            socket.pipe.is_none() && !socket.blocks.get() && socket.rights.borrow().is_none()
+        };
         let (a, b) = (is_pipe(self), is_pipe(to));
         (a || b)
             && (a || is_ours(self))

@@ -1,10 +1,11 @@
 //! Calls on streams that are no sockets: what is there or has room, at once, or why not.
 
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::*;
 use crate::op::{Call, Way};
+use crate::sys::file;
 use crate::sys::pipe::{Description, Kind};
 
 const WAYS: [Way; 3] = [Way::Flag, Way::Plain, Way::Asked];
@@ -38,13 +39,7 @@ fn pipe(rig: &mut Rig, way: Way) -> [OwnedFd; 2] {
             rig.answer(Call::SetNonblocking { fd, on: false });
         }
     }
-    fds.map(own)
-}
-
-#[expect(unsafe_code, reason = "takes over a descriptor that a call has made")]
-fn own(fd: RawFd) -> OwnedFd {
-    // SAFETY: a descriptor that a call has made just now.
-    unsafe { OwnedFd::from_raw_fd(fd) }
+    fds.map(file::own)
 }
 
 // Seen to fail when a pipe in blocking mode was read and written as it is: the test stood still.
@@ -160,7 +155,7 @@ fn a_descriptor_says_what_it_is_of_and_is_opened_once_more() {
         let none = rig.answer(Call::Describe { fd, description: &mut description });
         assert_eq!(none, -libc::EBADF);
         let again = rig.answer(Call::Reopen { fd: reader.as_raw_fd(), flags: libc::O_RDONLY });
-        let again = own(again);
+        let again = file::own(again);
         let mut buf = [0; 8];
         assert_eq!(rig.read(again.as_raw_fd(), &mut buf, Way::Plain), -libc::EAGAIN);
         rig.write(writer.as_raw_fd(), &[b"x"], Way::Asked);

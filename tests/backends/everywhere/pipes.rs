@@ -27,7 +27,10 @@ pub(super) fn cases() -> Vec<Case> {
         case!("PipeWriter::closed"; closed()),
         case!("PipeWriter::open"; open_writer()),
         case!("PipeWriter::into_std"; writer_into_std()),
-        case!("TcpStream::send_file"; send_file_to_socket()),
+        case!("TcpStream::send_file"; send_file_to_socket(Of::Stream)),
+        case!("UnixStream::send_file"; send_file_to_socket(Of::Unix)),
+        case!("WriteHalf::send_file"; send_file_to_socket(Of::Half)),
+        case!("OwnedWriteHalf::send_file"; send_file_to_socket(Of::OwnedHalf)),
         case!("PipeWriter::send_file"; send_file()),
         case!("splice"; spliced()),
     ]
@@ -355,29 +358,82 @@ async fn send_file(cut: Cut) -> Ends {
     ends
 }
 
-async fn send_file_to_socket(cut: Cut) -> Ends {
-    let (mut ours, mut theirs) = with_std().await;
+#[derive(Clone, Copy)]
+enum Of {
+    Stream,
+    Unix,
+    Half,
+    OwnedHalf,
+}
+
+async fn send_file_to_socket(cut: Cut, of: Of) -> Ends {
+    let file = file_of(FILE);
+    let mut range = 0..u64::MAX;
+    if let Of::Unix = of {
+        let (theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut ours = ringloop::net::UnixStream::from_std(ours).unwrap();
+        ours.set_send_buffer_size(8 << 10).unwrap();
+        let mut peer = Receiver { from: theirs, all: Vec::new() };
+        let got = cut.off(ours.send_file(&file, &mut range), || drop(peer.drain())).await;
+        drop(ours);
+        return peer.has_got(cut, got, range).await;
+    }
+    let (mut ours, theirs) = with_std().await;
     ours.set_send_buffer_size(8 << 10).unwrap();
     theirs.set_nonblocking(true).unwrap();
-    let file = file_of(FILE);
-    let (mut range, mut all, mut buf) = (0..u64::MAX, Vec::new(), vec![0; 1 << 14]);
-    let mut drain = |all: &mut Vec<u8>| loop {
-        match theirs.read(&mut buf) {
-            Ok(0) => return true,
-            Ok(n) => all.extend_from_slice(&buf[..n]),
-            Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
-            Err(e) => panic!("{e}"),
+    let mut peer = Receiver { from: theirs, all: Vec::new() };
+    let got = match of {
+        Of::Half => {
+            let (_, mut half) = ours.split();
+            cut.off(half.send_file(&file, &mut range), || drop(peer.drain())).await
         }
+        Of::OwnedHalf => {
+            let (_read, mut half) = ours.into_split();
+            let got = cut.off(half.send_file(&file, &mut range), || drop(peer.drain())).await;
+            drop(half);
+            return peer.has_got(cut, got, range).await;
+        }
+        _ => cut.off(ours.send_file(&file, &mut range), || drop(peer.drain())).await,
     };
-    let got = cut.off(ours.send_file(&file, &mut range), || drop(drain(&mut all))).await;
-    let ends = got.map(|n| assert_eq!(n.unwrap(), FILE as u64)).is_some();
     drop(ours);
-    until(|| drain(&mut all)).await;
-    if cut.how != How::Forgotten || ends {
-        assert_eq!(all.len() as u64, range.start, "it said something else");
+    peer.has_got(cut, got, range).await
+}
+
+/// Who gets a file, and does not wait when it reads.
+struct Receiver<R> {
+    from: R,
+    all: Vec<u8>,
+}
+
+impl<R: Read> Receiver<R> {
+    /// Reads what there is; whether it has ended.
+    fn drain(&mut self) -> bool {
+        let mut buf = vec![0; 1 << 14];
+        loop {
+            match self.from.read(&mut buf) {
+                Ok(0) => return true,
+                Ok(n) => self.all.extend_from_slice(&buf[..n]),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
+                Err(e) => panic!("{e}"),
+            }
+        }
     }
-    assert!(all == pattern(0, all.len()), "not a prefix");
-    ends
+
+    async fn has_got(
+        mut self,
+        cut: Cut,
+        got: Option<std::io::Result<u64>>,
+        range: std::ops::Range<u64>,
+    ) -> Ends {
+        let ends = got.map(|n| assert_eq!(n.unwrap(), FILE as u64)).is_some();
+        until(|| self.drain()).await;
+        if cut.how != How::Forgotten || ends {
+            assert_eq!(self.all.len() as u64, range.start, "it said something else");
+        }
+        assert!(self.all == pattern(0, self.all.len()), "not a prefix");
+        ends
+    }
 }
 
 async fn spliced(cut: Cut) -> Ends {
