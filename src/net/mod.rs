@@ -24,6 +24,7 @@ mod options;
 mod outbox;
 mod readiness;
 mod receive;
+mod search;
 mod socket;
 mod tcp_listener;
 mod tcp_options;
@@ -31,7 +32,9 @@ mod tcp_stream;
 mod transmit;
 mod waiters;
 
+pub(crate) use inbox::Inbox;
 pub(crate) use link::Link;
+pub(crate) use search::Separators;
 
 pub use addr::ToSocketAddrs;
 pub use connect::TcpConnector;

@@ -17,6 +17,7 @@ mod groups;
 mod queue;
 mod runner;
 mod signals;
+mod streams;
 mod sync;
 mod table;
 mod tasks;
