@@ -8,6 +8,7 @@ mod fuse;
 mod opening;
 mod passing;
 mod reading;
+mod streams;
 mod sync;
 mod together;
 mod waiting;
@@ -48,6 +49,7 @@ use case;
 fn cases() -> impl Iterator<Item = Case> {
     let groups = [
         reading::cases(),
+        streams::cases(),
         writing::cases(),
         opening::cases(),
         files::cases(),
