@@ -152,7 +152,7 @@ async fn next_line(cut: Cut) -> Ends {
     ends
 }
 
-const LEN: usize = 3_000_000;
+const LEN: usize = 400_000;
 
 /// A writer and its peer, which has read so much of the pattern so far.
 struct Written {
@@ -166,6 +166,7 @@ struct Written {
 impl Written {
     async fn new() -> Self {
         let (ours, theirs) = with_std().await;
+        ours.set_send_buffer_size(8 << 10).unwrap();
         theirs.set_nonblocking(true).unwrap();
         let (reader, writer) = ours.into_stream();
         Self { reader, writer, theirs, got: 0, ended: false }
