@@ -4,6 +4,7 @@ mod closing;
 mod copying;
 mod cut;
 mod limits;
+mod peers;
 mod reading;
 mod records;
 mod writing;
