@@ -151,6 +151,10 @@ impl Driver for Script {
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match call {
             Call::Socket { .. } | Call::Duplicate { .. } => Ok(self.descriptor()),
+            Call::Pair { fds, .. } => {
+                *fds = [self.descriptor(), self.descriptor()];
+                Ok(0)
+            }
             Call::LocalAddr { address, .. } | Call::PeerAddr { address, .. } => {
                 *address = self.address;
                 Ok(0)
@@ -158,6 +162,8 @@ impl Driver for Script {
             Call::AcceptNow { .. }
             | Call::RecvNow { .. }
             | Call::SendNow { .. }
+            | Call::RecvFds { .. }
+            | Call::SendFds { .. }
             | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }

@@ -17,6 +17,7 @@ use super::outbox::Piece;
 use super::receive::put_back;
 use super::socket::{Heir, Socket};
 use super::tcp_stream::{Handle, TcpStream};
+use super::unix::UnixStream;
 use crate::buf::Lease;
 use crate::note::{self, On};
 use crate::op::Call;
@@ -43,6 +44,12 @@ struct State {
 
 impl From<TcpStream> for Link {
     fn from(stream: TcpStream) -> Self {
+        Self::new(stream.into_handle())
+    }
+}
+
+impl From<UnixStream> for Link {
+    fn from(stream: UnixStream) -> Self {
         Self::new(stream.into_handle())
     }
 }

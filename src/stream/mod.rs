@@ -53,7 +53,7 @@ mod records;
 mod text;
 mod writer;
 
-pub use connect::open_connection;
+pub use connect::{open_connection, open_unix_connection};
 pub use copy::{copy, copy_bidirectional};
 pub use error::{IncompleteRead, LimitOverrun, ReadError};
 pub use reader::Reader;

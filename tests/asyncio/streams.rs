@@ -7,6 +7,7 @@ mod limits;
 mod peers;
 mod reading;
 mod records;
+mod unix;
 mod writing;
 
 use std::future::poll_fn;
