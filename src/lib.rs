@@ -56,6 +56,7 @@ mod op;
 pub mod queue;
 mod runtime;
 pub mod signal;
+pub mod stream;
 pub mod sync;
 mod sys;
 pub mod task;

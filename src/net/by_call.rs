@@ -129,7 +129,7 @@ impl Socket {
         }
         let empty = outbox.is_empty();
         if moved > 0 || empty {
-            wakes.extend(outbox.writer.take());
+            wakes.extend(outbox.take_writers());
         }
         drop(outbox);
         if empty {
@@ -157,7 +157,7 @@ impl Socket {
         }
         // What was kept because something was in flight.
         outbox.fail(libc::EIO, spares);
-        wakes.extend(outbox.writer.take());
+        wakes.extend(outbox.take_writers());
         drop(outbox);
         self.emptied();
     }

@@ -131,11 +131,12 @@ impl Socket {
         fetched
     }
 
-    /// Fetches into the inbox what there is: into little memory where much stands behind what was
-    /// received before.
+    /// Fetches into the inbox what there is, if that is empty or its reader needs more: into little
+    /// memory where much stands behind what was received before.
     pub(super) fn fetch_piece(self: &Rc<Self>) {
         let inbox = self.inbox.borrow_mut();
-        if self.may_fetch(&inbox) {
+        let wanted = inbox.is_empty() || inbox.hungry;
+        if wanted && inbox.traffic.flows() && self.may_fetch_more(&inbox) {
             self.park_piece(inbox);
         }
     }

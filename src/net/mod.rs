@@ -29,6 +29,7 @@ mod outbox;
 mod pipe;
 mod readiness;
 mod receive;
+mod search;
 mod send_file;
 mod socket;
 mod splice;
@@ -41,7 +42,9 @@ mod transmit;
 mod unix;
 mod waiters;
 
+pub(crate) use inbox::Inbox;
 pub(crate) use link::Link;
+pub(crate) use search::Separators;
 
 pub use addr::{Family, ToSocketAddrs};
 pub use connect::TcpConnector;

@@ -20,6 +20,7 @@ mod queue;
 mod raw;
 mod runner;
 mod signals;
+mod streams;
 mod sync;
 mod table;
 mod tasks;
