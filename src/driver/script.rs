@@ -68,6 +68,12 @@ impl Script {
                 }
                 None => (-libc::ENOBUFS, Flags::NONE),
             },
+            Request::RecvMsg { .. } => match pool.messages().and_then(Pool::take) {
+                Some((id, _)) => {
+                    (pool.size() as i32, Flags::with_buffer(id).and(Flags::MORE))
+                }
+                None => (-libc::ENOBUFS, Flags::NONE),
+            },
             Request::Accept { multi, .. } => {
                 (self.descriptor(), if multi { Flags::MORE } else { Flags::NONE })
             }
@@ -158,6 +164,9 @@ impl Driver for Script {
             Call::AcceptNow { .. }
             | Call::RecvNow { .. }
             | Call::SendNow { .. }
+            | Call::RecvFromNow { .. }
+            | Call::SendDatagram { .. }
+            | Call::SendDatagrams { .. }
             | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }
