@@ -50,6 +50,8 @@ pub(super) struct State {
     ticket: Option<u64>,
     /// Whoever waits for the receive to end.
     ender: Option<std::task::Waker>,
+    /// Set when nothing more is to be asked for.
+    stopped: bool,
     /// Set when nobody will take anything any more.
     closed: bool,
 }
@@ -90,6 +92,7 @@ impl Endpoint {
             line: Line::default(),
             ticket: None,
             ender: None,
+            stopped: false,
             closed: false,
         };
         let (fd, state) = (Rc::new(fd), RefCell::new(state));
@@ -191,7 +194,7 @@ impl Endpoint {
             Kind::Inet => !state.parked.wants_more() || there && self.core().pool().over_budget(),
             Kind::Unix => there,
         };
-        if state.receive != Receive::Idle || state.closed || pauses {
+        if state.receive != Receive::Idle || state.stopped || pauses {
             return Ok(());
         }
         let fd = self.fd.raw();
@@ -224,7 +227,7 @@ impl Endpoint {
     /// Nobody will take anything any more.
     pub(super) fn close(&self) {
         let mut state = self.state.borrow_mut();
-        state.closed = true;
+        (state.stopped, state.closed) = (true, true);
         self.disarm(&mut state);
         let parked = state.parked.take_all();
         // Of futures that were forgotten: nobody else is left.
@@ -241,12 +244,10 @@ impl Endpoint {
         std::future::poll_fn(|cx| {
             let waker = cx.waker().clone();
             let mut state = self.state.borrow_mut();
+            state.stopped = true;
             self.disarm(&mut state);
             let polled = match state.receive {
-                Receive::Idle | Receive::Starved => {
-                    state.closed = true;
-                    Poll::Ready(Ok(state.parked.take_all()))
-                }
+                Receive::Idle | Receive::Starved => Poll::Ready(Ok(state.parked.take_all())),
                 _ => match self.core().may_wait() {
                     Ok(()) => Poll::Pending,
                     Err(error) => Poll::Ready(Err(error)),
