@@ -69,9 +69,7 @@ impl Script {
                 None => (-libc::ENOBUFS, Flags::NONE),
             },
             Request::RecvMsg { .. } => match pool.messages().and_then(Pool::take) {
-                Some((id, _)) => {
-                    (pool.size() as i32, Flags::with_buffer(id).and(Flags::MORE))
-                }
+                Some((id, _)) => (pool.size() as i32, Flags::with_buffer(id).and(Flags::MORE)),
                 None => (-libc::ENOBUFS, Flags::NONE),
             },
             Request::Accept { multi, .. } => {

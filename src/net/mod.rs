@@ -31,6 +31,7 @@ mod tcp_options;
 mod tcp_stream;
 mod transmit;
 mod udp;
+mod unix_datagram;
 mod waiters;
 
 pub use addr::ToSocketAddrs;
@@ -41,3 +42,4 @@ pub use readiness::Readiness;
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;
 pub use udp::{Datagram, Ecn, Transmit, UdpSocket, UdpSocketOptions};
+pub use unix_datagram::UnixDatagram;

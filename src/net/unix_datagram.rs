@@ -112,8 +112,11 @@ impl UnixDatagram {
     /// No descriptor is left; `NotConnected` outside a runtime.
     #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(Self, Self)> {
-        let (one, other) = std::os::unix::net::UnixDatagram::pair()?;
-        Ok((Self::from_std(one)?, Self::from_std(other)?))
+        let core = current()?;
+        let mut fds = [0; 2];
+        core.call(Call::Pair { kind: libc::SOCK_DGRAM, fds: &mut fds })?;
+        let [one, other] = fds.map(|fd| Self::new(Fd::new(fd, core.clone())));
+        Ok((one?, other?))
     }
 
     /// Takes over a socket of std.
@@ -391,10 +394,7 @@ fn fetch(
 }
 
 /// Fetches a datagram, whatever its length.
-fn fetch_chunk(
-    endpoint: &Endpoint,
-    state: &mut State,
-) -> Option<io::Result<(Lease, SockAddr)>> {
+fn fetch_chunk(endpoint: &Endpoint, state: &mut State) -> Option<io::Result<(Lease, SockAddr)>> {
     let len = match call(endpoint, state, &mut [], true)? {
         Ok((len, _)) => len,
         Err(error) => return Some(Err(error)),

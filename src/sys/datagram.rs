@@ -40,10 +40,7 @@ pub(crate) static RESERVED: Reserved = Reserved(libc::msghdr {
 pub(crate) unsafe fn recv_message(fd: RawFd, ptr: *mut u8, len: usize) -> io::Result<usize> {
     count::one();
     debug_assert!(len >= HEAD);
-    let mut slice = libc::iovec {
-        iov_base: ptr.wrapping_add(HEAD).cast(),
-        iov_len: len - HEAD,
-    };
+    let mut slice = libc::iovec { iov_base: ptr.wrapping_add(HEAD).cast(), iov_len: len - HEAD };
     // SAFETY: all zeroes is an empty msghdr.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_name = ptr.wrapping_add(HEAD - CONTROL - NAME).cast();

@@ -28,5 +28,6 @@ mod time;
 #[cfg(ringloop_test)]
 mod torture;
 mod udp;
+mod unix_datagram;
 mod user_code;
 mod wakers;

@@ -52,7 +52,11 @@ fn a_datagram_comes_whole_whatever_its_length_and_says_who_sent_it() {
             let head = Head::of(&message).unwrap();
             assert_eq!(head.name().to_inet().unwrap(), peer.local_addr().unwrap());
             assert!(!head.is_truncated() && head.control().is_empty());
-            assert!(message[HEAD..] == pattern(len), "{len} bytes came as {}", message.len() - HEAD);
+            assert!(
+                message[HEAD..] == pattern(len),
+                "{len} bytes came as {}",
+                message.len() - HEAD
+            );
         }
         rig.cancelled(token);
         rig.close(fd);

@@ -14,9 +14,7 @@ use std::collections::{HashMap, VecDeque};
 
 use slab::Slab;
 
-use super::super::perform::{
-    Attempt, Operation, Received, message, receive, receive_message,
-};
+use super::super::perform::{Attempt, Operation, Received, message, receive, receive_message};
 use crate::buf::Pool;
 use crate::op::{Completion, Flags, Into, Request, Token};
 

@@ -1,6 +1,6 @@
 //! Trying a new ring out: what it says it can, and what it really does.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use io_uring::{Probe, opcode};
 
@@ -88,8 +88,7 @@ fn with_messages(uring: &mut Uring, pool: &Pool, caps: Caps) -> Result<Caps, Ref
     if !caps.has(Caps::MESSAGES) {
         return Ok(caps);
     }
-    let (ours, theirs) = sys::socket::pair().map_err(|e| Refused::by("socketpair", e))?;
-    let (ours, theirs) = (sys::file::own(ours), sys::file::own(theirs));
+    let [ours, theirs] = pair()?;
     let token = Token::new(2, 0);
     let entry = encode::messages(ours.as_raw_fd(), encode::GROUP);
     uring.push(entry.user_data(token.user_data()));
@@ -128,9 +127,7 @@ enum Received {
 }
 
 fn receive(uring: &mut Uring, pool: &Pool, total: bool) -> Result<Received, Refused> {
-    let mut pair = [0; 2];
-    sys::socket::pair(libc::SOCK_STREAM, &mut pair).map_err(|e| Refused::by("socketpair", e))?;
-    let [ours, theirs] = pair.map(sys::file::own);
+    let [ours, theirs] = pair()?;
     let token = Token::new(1, 0);
     let request = Request::Recv { fd: ours.as_raw_fd(), into: Into::Group, multi: true, total: 2 };
     uring.push(encode::entry(&request, total).user_data(token.user_data()));
@@ -154,6 +151,12 @@ fn receive(uring: &mut Uring, pool: &Pool, total: bool) -> Result<Received, Refu
     drop(theirs);
     while next(uring, pool, &mut came)?.flags.more() {}
     Ok(Received::Armed)
+}
+
+fn pair() -> Result<[OwnedFd; 2], Refused> {
+    let mut pair = [0; 2];
+    sys::socket::pair(libc::SOCK_STREAM, &mut pair).map_err(|e| Refused::by("socketpair", e))?;
+    Ok(pair.map(sys::file::own))
 }
 
 /// The next completion. Those that came with it stay in `came`.

@@ -281,10 +281,7 @@ impl UdpSocket {
     }
 
     fn class(&self) -> io::Result<(i32, i32)> {
-        self.of_family(
-            (libc::IPPROTO_IP, libc::IP_TOS),
-            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
-        )
+        self.of_family((libc::IPPROTO_IP, libc::IP_TOS), (libc::IPPROTO_IPV6, libc::IPV6_TCLASS))
     }
 
     fn of_family<T>(&self, v4: T, v6: T) -> io::Result<T> {

@@ -118,7 +118,11 @@ impl Endpoint {
         }
     }
 
-    pub(in crate::net) fn send_now(&self, bytes: &[u8], to: Option<&SockAddr>) -> io::Result<usize> {
+    pub(in crate::net) fn send_now(
+        &self,
+        bytes: &[u8],
+        to: Option<&SockAddr>,
+    ) -> io::Result<usize> {
         let datagram = Outgoing { bytes, to, control: &[] };
         let sent = self.core().call(Call::SendDatagram { fd: self.fd().raw(), datagram })?;
         Ok(sent as usize)

@@ -55,7 +55,8 @@ fn an_error_comes_behind_what_came_before_it_and_to_one_taker() {
         let again = std::net::UdpSocket::bind(address).unwrap();
         again.send_to(b"back", one.local_addr().unwrap()).unwrap();
         for taker in takers {
-            results.push(taker.await.unwrap().map(|datagram| datagram.to_vec()).map_err(|e| e.kind()));
+            results
+                .push(taker.await.unwrap().map(|datagram| datagram.to_vec()).map_err(|e| e.kind()));
         }
         assert_eq!(results, [Err(ErrorKind::ConnectionRefused), Ok(b"back".to_vec())]);
     });
