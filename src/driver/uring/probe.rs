@@ -191,6 +191,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn datagrams_are_multishot_where_streams_are() {
+        for linux in [(5, 15), (6, 0), (6, 12), (u8::MAX, 0)] {
+            let pool = Pool::new(4, 256, 1 << 20).unwrap();
+            let Ok((mut uring, _)) = Uring::new(&pool, Caps::of_linux(linux)) else { return };
+            assert_eq!(uring.caps.has(Caps::MESSAGES), uring.caps.has(Caps::MULTISHOT));
+            assert!(!uring.has_messages(), "there is no pool of messages");
+            pool.open_messages().unwrap();
+            assert_eq!(uring.has_messages(), uring.caps.has(Caps::MESSAGES), "as Linux {linux:?}");
+        }
+    }
+
     // On kernels whose multishot looks for a buffer before it looks for bytes, its end comes together with
     // the first bytes.
     #[test]

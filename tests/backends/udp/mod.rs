@@ -4,6 +4,7 @@ mod batches;
 mod errors;
 mod flow;
 mod kernel;
+mod python;
 mod receive;
 mod send;
 

@@ -171,13 +171,19 @@ fn what_has_come_is_there_without_waiting_and_not_before_those_who_wait() {
         ours.readable().await.unwrap();
         assert_eq!(&ours.try_recv_chunk().unwrap()[..], b"two");
         assert!(ours.try_recv_chunk().is_err());
-        let mut waits = Box::pin(ours.recv_chunk());
-        assert!(poll_once(&mut waits).await.is_pending());
+        let ours = Rc::new(ours);
+        let waits = spawn({
+            let ours = ours.clone();
+            async move { ours.recv_chunk().await.unwrap().to_vec() }
+        });
+        turns(2).await;
         theirs.send(b"three").unwrap();
-        while let Ok(datagram) = ours.try_recv_chunk() {
-            panic!("{datagram:?} was another's");
+        while !waits.is_finished() {
+            let stolen = ours.try_recv_chunk();
+            assert!(stolen.is_err(), "{stolen:?} was another's");
+            yield_now().await;
         }
-        assert_eq!(&waits.await.unwrap()[..], b"three");
+        assert_eq!(waits.await.unwrap(), b"three");
     });
 }
 
