@@ -144,7 +144,7 @@ fn a_full_queue_holds_up_the_sender_and_nothing_is_lost() {
     });
 }
 
-// Seen to fail when the room of an unconnected socket is believed: it spins, and the time limit ends it.
+// Seen to fail when the room of an unconnected socket is believed.
 #[test]
 fn a_full_queue_of_one_that_is_not_connected_is_waited_for_without_a_spin() {
     run_on_each(|| async {
@@ -156,10 +156,10 @@ fn a_full_queue_of_one_that_is_not_connected_is_waited_for_without_a_spin() {
                 unbound.send_to_addr(&number.to_ne_bytes(), &name).await.unwrap();
             }
         });
-        let before = crate::support::cpu_time();
+        let before = ringloop::metrics().turns;
         let _ = timeout(Duration::from_millis(300), std::future::pending::<()>()).await;
-        let busy = crate::support::cpu_time() - before;
-        assert!(!sender.is_finished() && busy < Duration::from_millis(150), "{busy:?} of 300 ms");
+        let turns = ringloop::metrics().turns - before;
+        assert!(!sender.is_finished() && turns < 1000, "{turns} turns for nothing");
         for number in 0..50u32 {
             let (lease, _) = ours.recv_chunk().await.unwrap();
             assert_eq!(lease[..], number.to_ne_bytes());
