@@ -9,8 +9,9 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
-    TcpListenerOptions, TcpStream, WriteHalf,
+    Datagram, Ecn, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector,
+    TcpListener, TcpListenerOptions, TcpStream, Transmit, UdpSocket, UdpSocketOptions,
+    UnixDatagram, WriteHalf,
 };
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
@@ -83,6 +84,9 @@ travels!(
     PromiseError,
     TcpConnector,
     TcpListenerOptions,
+    UdpSocketOptions,
+    Transmit<'static>,
+    Ecn,
     YieldNow,
     Elapsed,
     MissedTickBehavior,
@@ -102,6 +106,8 @@ travels!(
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
+lacks!(Send: UdpSocket, UnixDatagram, Datagram);
+lacks!(Sync: UdpSocket, UnixDatagram, Datagram);
 lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
@@ -150,6 +156,7 @@ unpin!(
 unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
+unpin!(UdpSocket, UnixDatagram, Datagram);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.
