@@ -219,6 +219,26 @@ fn those_who_wait_are_served_in_turn() {
 }
 
 #[test]
+fn a_poll_takes_one_and_leaves_the_rest() {
+    run_on_each(|| async {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let sender = spawn(async move {
+            for number in 0..4u8 {
+                ringloop::task::yield_now().await;
+                theirs.send(&[number]).await.unwrap();
+            }
+            theirs
+        });
+        for number in 0..3u8 {
+            let (lease, _) = std::future::poll_fn(|cx| ours.poll_recv(cx)).await.unwrap();
+            assert_eq!(lease[..], [number]);
+        }
+        assert_eq!(ours.recv_chunk().await.unwrap().0[..], [3]);
+        drop(sender.await.unwrap());
+    });
+}
+
+#[test]
 fn a_datagram_that_is_too_long_or_a_peer_that_is_gone_is_one_callers_error() {
     run_on_each(|| async {
         let (ours, theirs) = UnixDatagram::pair().unwrap();

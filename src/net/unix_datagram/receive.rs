@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::net::SocketAddr;
+use std::task::{Context, Poll, ready};
 
 use super::UnixDatagram;
 use crate::buf::{Block, Lease};
@@ -37,7 +38,7 @@ impl UnixDatagram {
     #[doc(alias = "recvfrom")]
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let (len, from) = self.receive("recv_from", buf, false).await?;
-        Ok((len, from.to_unix()?))
+        Ok((len, sender(from)))
     }
 
     /// Waits for a datagram, of any length, and lends it.
@@ -51,7 +52,7 @@ impl UnixDatagram {
     /// Dropping it loses nothing: a datagram stays for the next who asks.
     pub async fn recv_chunk(&self) -> io::Result<(Lease, SocketAddr)> {
         let (lease, from) = self.endpoint.take("recv_chunk", fetch_chunk).await?;
-        Ok((lease, from.to_unix()?))
+        Ok((lease, sender(from)))
     }
 
     /// As [`recv_from`](Self::recv_from), and the datagram stays.
@@ -65,7 +66,7 @@ impl UnixDatagram {
     /// Dropping it loses nothing.
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let (len, from) = self.receive("peek_from", buf, true).await?;
-        Ok((len, from.to_unix()?))
+        Ok((len, sender(from)))
     }
 
     /// Waits until a receive would not have to wait.
@@ -100,7 +101,14 @@ impl UnixDatagram {
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let took = |endpoint: &Endpoint, state: &mut State| fetch(endpoint, state, buf, false);
         let (len, from) = self.endpoint.try_take(took)?;
-        Ok((len, from.to_unix()?))
+        Ok((len, sender(from)))
+    }
+
+    /// [`recv_chunk`](Self::recv_chunk) as a poll, for futures that are written by hand. Of several tasks
+    /// that poll only the last one is woken; it stands in line with those that wait otherwise.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Lease, SocketAddr)>> {
+        let fetched = ready!(self.endpoint.poll_next(cx, "poll_recv", fetch_chunk));
+        Poll::Ready(fetched.map(|(lease, from)| (lease, sender(from))))
     }
 
     async fn receive(
@@ -112,6 +120,13 @@ impl UnixDatagram {
         let took = |endpoint: &Endpoint, state: &mut State| fetch(endpoint, state, buf, peek);
         self.endpoint.take(what, took).await
     }
+}
+
+/// The sender's name. One that std has no room for, a path of all 108 bytes, counts as none: what was sent
+/// must not be lost for it.
+fn sender(from: SockAddr) -> SocketAddr {
+    let unnamed = || SocketAddr::from_pathname("").expect("it is std's word for none");
+    from.to_unix().unwrap_or_else(|_| unnamed())
 }
 
 /// Fetches a datagram: how much of it is in `buf`. `None`: there is none.
