@@ -9,9 +9,10 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    ConnectError, Family, Interest, NameLookup, OwnedReadHalf, OwnedWriteHalf, PipeReader,
-    PipeWriter, ReadHalf, Readiness, Ready, ReuniteError, TcpConnector, TcpListener,
-    TcpListenerOptions, TcpStream, UCred, UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
+    ConnectError, Datagram, Ecn, Family, Interest, NameLookup, OwnedReadHalf, OwnedWriteHalf,
+    PipeReader, PipeWriter, ReadHalf, Readiness, Ready, ReuniteError, TcpConnector, TcpListener,
+    TcpListenerOptions, TcpStream, Transmit, UCred, UdpSocket, UdpSocketOptions, UnixDatagram,
+    UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
 };
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
@@ -91,6 +92,9 @@ travels!(
     ConnectError,
     NameLookup,
     Family,
+    UdpSocketOptions,
+    Transmit<'static>,
+    Ecn,
     YieldNow,
     Elapsed,
     MissedTickBehavior,
@@ -110,6 +114,8 @@ travels!(
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
+lacks!(Send: UdpSocket, UnixDatagram, Datagram);
+lacks!(Sync: UdpSocket, UnixDatagram, Datagram);
 lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
@@ -162,6 +168,7 @@ unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Inte
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
 unpin!(PipeReader, PipeWriter, Readiness);
+unpin!(UdpSocket, UnixDatagram, Datagram);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

@@ -5,6 +5,7 @@
 
 mod calls;
 mod cancel;
+mod datagrams;
 mod differential;
 mod ends;
 mod faults;
@@ -28,7 +29,7 @@ use super::backend::{Backend, BackendChoice};
 use super::uring::{Caps, Uring};
 use super::{Driver, Until};
 use crate::buf::{Lease, Pool};
-use crate::op::{Completion, Into, Request, Token};
+use crate::op::{Call, Completion, Into, Request, Token};
 use crate::sys::sync::Arc;
 use crate::worker::Workers;
 

@@ -68,6 +68,10 @@ impl Script {
                 }
                 None => (-libc::ENOBUFS, Flags::NONE),
             },
+            Request::RecvMsg { .. } => match pool.messages().and_then(Pool::take) {
+                Some((id, _)) => (pool.size() as i32, Flags::with_buffer(id).and(Flags::MORE)),
+                None => (-libc::ENOBUFS, Flags::NONE),
+            },
             Request::Accept { multi, .. } => {
                 (self.descriptor(), if multi { Flags::MORE } else { Flags::NONE })
             }
@@ -170,6 +174,9 @@ impl Driver for Script {
             | Call::SendNow { .. }
             | Call::RecvFds { .. }
             | Call::SendFds { .. }
+            | Call::RecvFromNow { .. }
+            | Call::SendDatagram { .. }
+            | Call::SendDatagrams { .. }
             | Call::ReadNow { .. }
             | Call::ReadStream { .. }
             | Call::WriteStream { .. }

@@ -62,6 +62,14 @@ pub(super) async fn resolve(target: impl ToSocketAddrs) -> io::Result<Vec<Socket
     find(target, None).await.map(|found| found.addresses)
 }
 
+/// The first address of `target`.
+pub(super) async fn resolve_one(target: impl ToSocketAddrs) -> io::Result<SocketAddr> {
+    match target.address() {
+        Some(address) => Ok(address),
+        None => Ok(resolve(target).await?[0]),
+    }
+}
+
 /// As [`resolve`]; text without a host means every address of this machine.
 pub(super) async fn resolve_to_bind(target: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     match target.target() {
@@ -128,6 +136,12 @@ mod sealed {
     pub trait Sealed {
         #[doc(hidden)]
         fn target(&self) -> Target;
+
+        /// The address, where it is one: nothing is to be looked up then, nor allocated.
+        #[doc(hidden)]
+        fn address(&self) -> Option<SocketAddr> {
+            None
+        }
     }
 }
 
@@ -232,6 +246,10 @@ impl<T: Sealed + ?Sized> Sealed for &T {
     fn target(&self) -> Target {
         (**self).target()
     }
+
+    fn address(&self) -> Option<SocketAddr> {
+        (**self).address()
+    }
 }
 
 macro_rules! addresses {
@@ -239,6 +257,10 @@ macro_rules! addresses {
         impl Sealed for $kind {
             fn target(&self) -> Target {
                 Target::Addresses(vec![SocketAddr::from(*self)])
+            }
+
+            fn address(&self) -> Option<SocketAddr> {
+                Some(SocketAddr::from(*self))
             }
         }
     )*};

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::sys::SockAddr;
+use crate::sys::datagram::Outgoing;
 use crate::sys::pipe::Description;
 use crate::sys::rights::Rights;
 
@@ -39,6 +40,13 @@ pub(crate) enum Call<'a> {
     RecvFds { fd: RawFd, into: &'a mut [u8], rights: &'a mut Rights },
     /// [`SendNow`](Self::SendNow) by `sendmsg(2)`, with descriptors that go along with the first byte.
     SendFds { fd: RawFd, bytes: &'a [u8], fds: &'a [BorrowedFd<'a>] },
+    /// `recvfrom(2)` of a datagram that has come: how long it is, which may be more than there is room
+    /// for; `EAGAIN` when none has. `peek`: it stays.
+    RecvFromNow { fd: RawFd, into: &'a mut [u8], from: &'a mut SockAddr, peek: bool },
+    /// `sendmsg(2)` of a datagram: how many bytes; `EAGAIN` when there is no room.
+    SendDatagram { fd: RawFd, datagram: Outgoing<'a> },
+    /// `sendmmsg(2)`: how many of the datagrams went; `EAGAIN` when there is room for none.
+    SendDatagrams { fd: RawFd, datagrams: &'a [Outgoing<'a>] },
     /// `preadv2(2)` with `RWF_NOWAIT`, of what is in memory: how many bytes; `EAGAIN` when nothing is,
     /// `EOPNOTSUPP` where that cannot be promised. On Linux 5.9 and 5.10, 0 may mean `EAGAIN`.
     ReadNow { fd: RawFd, into: &'a mut [u8], offset: u64 },

@@ -28,7 +28,6 @@ impl SockAddr {
     }
 
     /// An address as a kernel might write it: these bytes, of which it says that there are `len`.
-    #[cfg(any(test, ringloop_test))]
     pub(crate) fn raw(bytes: &[u8], len: libc::socklen_t) -> Self {
         let mut this = Self { len, ..Self::empty() };
         let n = bytes.len().min(size_of::<libc::sockaddr_storage>());

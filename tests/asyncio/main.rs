@@ -9,6 +9,7 @@ mod support;
 
 mod connecting;
 mod context;
+mod datagrams;
 mod debug;
 mod event_loop;
 mod executors;

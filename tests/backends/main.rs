@@ -29,6 +29,8 @@ mod tcp;
 mod time;
 #[cfg(ringloop_test)]
 mod torture;
+mod udp;
 mod unix;
+mod unix_datagram;
 mod user_code;
 mod wakers;
