@@ -1,6 +1,5 @@
 //! Making transports.
 
-use std::future::poll_fn;
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
@@ -111,7 +110,7 @@ where
     current()?;
     let (transport, _) = start(link, factory().into_any(), name_of::<P>(), made_at);
     let mut guard = CloseOnDrop(Some(transport.clone()));
-    poll_fn(|cx| transport.0.poll_made(cx)).await;
+    transport.0.begun.wait().await;
     if !transport.0.made.get() {
         let text = "the ringloop runtime of this connection has ended";
         return Err(io::Error::new(io::ErrorKind::NotConnected, text));

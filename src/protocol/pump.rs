@@ -126,7 +126,7 @@ impl Pump {
             state.made.set(true);
             *callback = Callback::ConnectionMade;
             protocol.connection_made(transport);
-            state.tell_waiting();
+            state.begun.set();
         }
         loop {
             if let Some(next) = state.next.take() {
@@ -201,8 +201,8 @@ impl Pump {
         state.link.close();
         self.contain(Callback::Drop, || drop(old));
         self.contain(Callback::Drop, || drop(protocol));
-        state.ended.set(true);
-        state.tell_waiting();
+        state.begun.set();
+        state.ended.set();
     }
 
     fn contain(&self, callback: Callback, run: impl FnOnce()) {

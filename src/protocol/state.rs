@@ -1,14 +1,14 @@
 //! What a transport and its pump know of a connection.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::panic::Location;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 
 use super::any::AnyProtocol;
 use crate::net::Link;
-use crate::note::{self, On};
-use crate::task::{poll_proceed, report_error, spend, wake};
+use crate::sync::Event;
+use crate::task::report_error;
 
 /// The high mark, where none is set: asyncio's.
 const HIGH: usize = 64 * 1024;
@@ -46,8 +46,10 @@ pub(super) struct State {
     pub(super) reading: Cell<bool>,
     /// Whether `connection_made` has been called.
     pub(super) made: Cell<bool>,
-    /// Whether all callbacks have been.
-    pub(super) ended: Cell<bool>,
+    /// Set when `connection_made` has returned, or the end has come before it.
+    pub(super) begun: Event,
+    /// Set when all callbacks have been.
+    pub(super) ended: Event,
     /// The protocol of the next callback.
     pub(super) next: Cell<Option<AnyProtocol>>,
     pub(super) low: Cell<usize>,
@@ -59,8 +61,6 @@ pub(super) struct State {
     pub(super) pump: OnceCell<Waker>,
     /// Whether the pump is at it, and looks by itself.
     pub(super) running: Cell<bool>,
-    /// Those who wait for the beginning or the end.
-    waiting: RefCell<Vec<Waker>>,
     pub(super) made_at: &'static Location<'static>,
 }
 
@@ -72,7 +72,8 @@ impl State {
             flow: Cell::new(Flow::Free),
             reading: Cell::new(true),
             made: Cell::new(false),
-            ended: Cell::new(false),
+            begun: Event::new(),
+            ended: Event::new(),
             next: Cell::new(None),
             low: Cell::new(HIGH / 4),
             high: Cell::new(HIGH),
@@ -80,7 +81,6 @@ impl State {
             dropped: Cell::new(0),
             pump: OnceCell::new(),
             running: Cell::new(false),
-            waiting: RefCell::default(),
             made_at,
         }
     }
@@ -190,37 +190,5 @@ impl State {
             self.wake_pump();
         }
         Ok(())
-    }
-
-    /// Waits until `connection_made` has returned, or the end.
-    pub(super) fn poll_made(&self, cx: &Context<'_>) -> Poll<()> {
-        self.poll_for(cx, "connection_made", self.made.get())
-    }
-
-    /// Waits until `connection_lost` has returned, and the descriptor is gone.
-    pub(super) fn poll_lost(&self, cx: &Context<'_>) -> Poll<()> {
-        ready!(self.poll_for(cx, "connection_lost", false));
-        self.link.poll_closed(cx).map(drop)
-    }
-
-    fn poll_for(&self, cx: &Context<'_>, what: &'static str, come: bool) -> Poll<()> {
-        ready!(poll_proceed(cx));
-        if come || self.ended.get() {
-            spend();
-            return Poll::Ready(());
-        }
-        // Its clone is user code.
-        let waker = cx.waker().clone();
-        let known = self.waiting.borrow().iter().any(|old| old.will_wake(&waker));
-        if !known {
-            self.waiting.borrow_mut().push(waker);
-        }
-        note::waits(what, On::Nothing);
-        Poll::Pending
-    }
-
-    /// Wakes those who wait for the beginning or the end.
-    pub(super) fn tell_waiting(&self) {
-        self.waiting.take().into_iter().for_each(wake);
     }
 }

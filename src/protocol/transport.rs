@@ -121,7 +121,9 @@ impl Transport {
     ///
     /// Dropping it changes nothing.
     pub async fn wait_closed(&self) {
-        poll_fn(|cx| self.0.poll_lost(cx)).await;
+        self.0.ended.wait().await;
+        // How it ended was told.
+        let _ = poll_fn(|cx| self.0.link.poll_closed(cx)).await;
     }
 
     /// Holds back what comes: the protocol is told nothing of it, nor of the peer's end, until

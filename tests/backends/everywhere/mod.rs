@@ -7,6 +7,7 @@ mod files;
 mod fuse;
 mod opening;
 mod passing;
+mod protocols;
 mod reading;
 mod sync;
 mod together;
@@ -54,6 +55,7 @@ fn cases() -> impl Iterator<Item = Case> {
         waiting::cases(),
         sync::cases(),
         passing::cases(),
+        protocols::cases(),
         together::cases(),
     ];
     groups.into_iter().flatten()
