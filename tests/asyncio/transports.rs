@@ -2,6 +2,7 @@
 
 mod closing;
 mod panics;
+mod random;
 mod reading;
 mod switching;
 mod writing;

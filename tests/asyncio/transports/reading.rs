@@ -73,7 +73,7 @@ fn a_pause_in_made_holds_back_what_is_there_already() {
 }
 
 // TR-05, TR-06, TR-07, check 109.
-// Seen to fail when `is_reading` was looked at before the lock-step of the loop only.
+// Seen to fail when the pump looked at `reading` once a poll.
 #[test]
 fn nothing_is_delivered_while_paused_and_everything_once_in_order_afterwards() {
     run_on_each(|| async {
