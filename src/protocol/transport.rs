@@ -9,7 +9,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::IntoProtocol;
-use super::state::{Phase, State};
+use super::base::Phase;
+use super::state::State;
 use crate::buf::Lease;
 
 /// The connection of a protocol: takes what is to be sent, and never waits. asyncio's [`Transport`].
@@ -165,7 +166,7 @@ impl Transport {
         high: impl Into<Option<usize>>,
         low: impl Into<Option<usize>>,
     ) -> io::Result<()> {
-        self.0.set_marks(high.into(), low.into())
+        self.0.set_marks(high.into(), low.into(), self.0.buffered())
     }
 
     /// Bytes that were written and that the kernel has not taken, those on their way among them.

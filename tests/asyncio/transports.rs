@@ -2,6 +2,7 @@
 
 mod closing;
 mod panics;
+mod peers;
 mod random;
 mod reading;
 mod switching;

@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 
-LARGE = 32 << 20
+LARGE = 8 << 20
 
 
 def data_of(number, size):

@@ -120,7 +120,7 @@ fn asyncios_server_gives_back_what_was_sent_and_the_end() {
         let port: u16 = spawn_blocking(line).await.unwrap().trim().parse().unwrap();
         let mut clients = Vec::new();
         for number in 0..100 {
-            let size = if number == 0 { 32 << 20 } else { 1 << (number % 21) };
+            let size = if number == 0 { 8 << 20 } else { 1 << (number % 21) };
             let (received, ended) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
             let seen = (received.clone(), ended.clone());
             let client = || Client { size, sent: 0, received, ended };
