@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ringloop::net::{TcpListener, TcpStream};
+use ringloop::net::{Ecn, TcpListener, TcpStream, Transmit, UdpSocket};
 use ringloop::queue::{Queue, Shutdown};
 use ringloop::sync::{broadcast, mpsc, watch};
 use ringloop::{BackendChoice, Builder};
@@ -165,6 +165,45 @@ fn an_echo_in_its_steady_state_allocates_nothing() {
         }
     }
     assert!(found.is_empty(), "allocations in {COUNTED} rounds:\n{}", found.join("\n"));
+}
+
+/// Answers datagrams, one by one and as a batch, and receives into a slice now and then.
+fn count_datagrams(backend: BackendChoice, len: usize) -> Option<u64> {
+    let mut runtime = Builder::new().backend(backend).build().ok()?;
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.connect(socket.local_addr().unwrap()).unwrap();
+        let (message, mut back, mut got) = (vec![7; len], vec![0; len], Vec::with_capacity(4));
+        for round in 0..END {
+            mark(round);
+            client.send(&message).unwrap();
+            if round % 3 == 0 {
+                let (n, from) = socket.recv_from(&mut back).await.unwrap();
+                socket.send_to(&back[..n], from).await.unwrap();
+            } else {
+                socket.recv_batch(&mut got, 4).await.unwrap();
+                let answer = Transmit::new(&got[0]).to(got[0].addr()).ecn(Ecn::Ect0);
+                socket.send_batch(&[answer]).await.unwrap();
+                got.clear();
+            }
+            assert_eq!(client.recv(&mut back).unwrap(), len);
+        }
+        mark(END);
+    });
+    drop(runtime);
+    Some(ALLOCATIONS.take())
+}
+
+#[test]
+fn datagrams_in_their_steady_state_allocate_nothing() {
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for len in [0, 64, 1400, 40_000] {
+            if let Some(count) = count_datagrams(backend, len) {
+                assert_eq!(count, 0, "{backend}, {len} bytes, in {COUNTED} rounds");
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! exactly once, and nothing comes of a token that is not in flight.
 
 mod cancel;
+mod datagrams;
 mod differential;
 mod ends;
 mod faults;
@@ -13,6 +14,7 @@ mod pool;
 mod quiet;
 mod races;
 mod sleep;
+mod unix;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -26,7 +28,7 @@ use super::backend::{Backend, BackendChoice};
 use super::uring::{Caps, Uring};
 use super::{Driver, Until};
 use crate::buf::{Lease, Pool};
-use crate::op::{Completion, Into, Request, Token};
+use crate::op::{Call, Completion, Into, Request, Token};
 use crate::sys::sync::Arc;
 use crate::worker::Workers;
 

@@ -12,13 +12,15 @@ use std::io;
 use std::os::fd::RawFd;
 
 use crate::buf::Pool;
-use crate::op::{Call, Into, Request};
-use crate::sys::{file, socket};
+use crate::op::{Call, Flags, Into, Request};
+use crate::sys::message::HEAD;
+use crate::sys::{datagram, file, socket};
 
 /// Does a control call.
 pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
     match call {
         Call::Socket { domain, kind, protocol } => socket::socket(domain, kind, protocol),
+        Call::Pair { kind, fds } => socket::pair(kind, fds),
         Call::Bind { fd, address } => socket::bind(fd, address),
         Call::Listen { fd, backlog } => socket::listen(fd, backlog),
         Call::SetOption { fd, level, name, value } => socket::set_option(fd, level, name, value),
@@ -34,6 +36,15 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
         Call::SendNow { fd, bytes } => {
             let len = bytes.len().min(i32::MAX as usize);
             retry(|| socket::send_slice(fd, &bytes[..len])).map(|len| len as i32)
+        }
+        Call::RecvFromNow { fd, into, from, peek } => {
+            retry(|| datagram::recv_from(fd, into, from, peek)).map(|len| len as i32)
+        }
+        Call::SendDatagram { fd, datagram } => {
+            retry(|| datagram::send(fd, datagram)).map(|len| len as i32)
+        }
+        Call::SendDatagrams { fd, datagrams } => {
+            retry(|| datagram::send_many(fd, datagrams)).map(|sent| sent as i32)
         }
         Call::ReadNow { fd, into, offset } => {
             let len = into.len().min(i32::MAX as usize);
@@ -91,6 +102,38 @@ pub(super) fn receive(fd: RawFd, pool: &Pool) -> Received {
             pool.untake(buffer);
             nothing(result)
         }
+    }
+}
+
+/// `recvmsg(2)` into a buffer of the messages' pool, as [`receive`] does it. The bytes count the head.
+pub(super) fn receive_message(fd: RawFd, pool: &Pool) -> Received {
+    let Some(pool) = pool.messages() else { return Received::Ended(-libc::ENOMEM) };
+    let Some((buffer, ptr)) = pool.take() else {
+        return if readable(fd) { Received::NoBuffer } else { Received::NotReady };
+    };
+    let size = pool.size();
+    // SAFETY: the pool lends a taken buffer of its size to the driver alone, and keeps it mapped.
+    let result = retry(|| unsafe { datagram::recv_message(fd, ptr.as_ptr(), size as usize) });
+    match result {
+        Ok(len) => Received::Bytes { buffer, second: None, len: len as u32, room: size },
+        result => {
+            pool.untake(buffer);
+            nothing(result)
+        }
+    }
+}
+
+/// The completion of what [`receive_message`] came to, which is not "not ready".
+pub(super) fn message(received: Received) -> (i32, Flags) {
+    match received {
+        Received::Bytes { buffer, len, .. } => {
+            let flags = Flags::with_buffer(buffer);
+            // An empty one ends it, as on io_uring.
+            let more = len as usize > HEAD;
+            (len as i32, if more { flags.and(Flags::MORE) } else { flags })
+        }
+        Received::Ended(result) => (result, Flags::NONE),
+        Received::NoBuffer | Received::NotReady => (-libc::ENOBUFS, Flags::NONE),
     }
 }
 
@@ -178,7 +221,7 @@ impl Operation {
     ///
     /// # Panics
     ///
-    /// For requests that are never tried: those into the pool (see [`receive`]) and those that only
+    /// For requests that are never tried: those into a pool (see [`receive`]) and those that only
     /// a worker can do (see [`Job`]).
     pub(super) fn attempt(&mut self) -> Attempt {
         match self.request {
@@ -244,6 +287,7 @@ impl Operation {
                 }))
             }
             Request::Recv { into: Into::Group, .. }
+            | Request::RecvMsg { .. }
             | Request::Nop
             | Request::Close { .. }
             | Request::Open { .. }

@@ -68,6 +68,10 @@ impl Script {
                 }
                 None => (-libc::ENOBUFS, Flags::NONE),
             },
+            Request::RecvMsg { .. } => match pool.messages().and_then(Pool::take) {
+                Some((id, _)) => (pool.size() as i32, Flags::with_buffer(id).and(Flags::MORE)),
+                None => (-libc::ENOBUFS, Flags::NONE),
+            },
             Request::Accept { multi, .. } => {
                 (self.descriptor(), if multi { Flags::MORE } else { Flags::NONE })
             }
@@ -151,6 +155,10 @@ impl Driver for Script {
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match call {
             Call::Socket { .. } | Call::Duplicate { .. } => Ok(self.descriptor()),
+            Call::Pair { fds, .. } => {
+                *fds = [self.descriptor(), self.descriptor()];
+                Ok(0)
+            }
             Call::LocalAddr { address, .. } | Call::PeerAddr { address, .. } => {
                 *address = self.address;
                 Ok(0)
@@ -158,6 +166,9 @@ impl Driver for Script {
             Call::AcceptNow { .. }
             | Call::RecvNow { .. }
             | Call::SendNow { .. }
+            | Call::RecvFromNow { .. }
+            | Call::SendDatagram { .. }
+            | Call::SendDatagrams { .. }
             | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }

@@ -29,6 +29,14 @@ pub(super) async fn resolve(target: impl ToSocketAddrs) -> io::Result<Vec<Socket
     Ok(addresses)
 }
 
+/// The first address of `target`.
+pub(super) async fn resolve_one(target: impl ToSocketAddrs) -> io::Result<SocketAddr> {
+    match target.address() {
+        Some(address) => Ok(address),
+        None => Ok(resolve(target).await?[0]),
+    }
+}
+
 fn resolve_name(name: &str) -> io::Result<Vec<SocketAddr>> {
     std::net::ToSocketAddrs::to_socket_addrs(name).map(Iterator::collect)
 }
@@ -49,6 +57,12 @@ mod sealed {
     pub trait Sealed {
         #[doc(hidden)]
         fn target(&self) -> Target;
+
+        /// The address, where it is one: nothing is to be looked up then, nor allocated.
+        #[doc(hidden)]
+        fn address(&self) -> Option<SocketAddr> {
+            None
+        }
     }
 }
 
@@ -115,6 +129,10 @@ impl<T: Sealed + ?Sized> Sealed for &T {
     fn target(&self) -> Target {
         (**self).target()
     }
+
+    fn address(&self) -> Option<SocketAddr> {
+        (**self).address()
+    }
 }
 
 macro_rules! addresses {
@@ -122,6 +140,10 @@ macro_rules! addresses {
         impl Sealed for $kind {
             fn target(&self) -> Target {
                 Target::Addresses(vec![SocketAddr::from(*self)])
+            }
+
+            fn address(&self) -> Option<SocketAddr> {
+                Some(SocketAddr::from(*self))
             }
         }
     )*};

@@ -46,6 +46,30 @@ unsafe impl Op for ConnectOp {
     }
 }
 
+/// Sets the peer of a datagram socket.
+pub(super) struct AttachOp {
+    pub(super) fd: Rc<Fd>,
+    pub(super) address: Stable<SockAddr>,
+}
+
+// SAFETY: the only pointer is to the stable address, which nothing touches.
+unsafe impl Op for AttachOp {
+    type Output = ();
+
+    fn note(&self) -> Note {
+        Note { what: "connect", on: On::Fd(self.fd.raw()) }
+    }
+
+    fn request(&mut self) -> Request {
+        let (address, len) = (self.address.as_ptr(), self.address.len());
+        Request::Connect { fd: self.fd.raw(), address, len }
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<()> {
+        completion.outcome().map(drop)
+    }
+}
+
 /// Waits until a descriptor shows something.
 pub(super) struct PollOp {
     pub(super) fd: Rc<Fd>,

@@ -118,10 +118,6 @@ impl Drop for TcpListener {
     }
 }
 
-/// Turns of the loop that a port which is in use is given: a listener that was dropped or closed a
-/// moment ago holds it until its accept has ended and its descriptor is closed.
-const CLOSING: usize = 16;
-
 impl TcpListenerOptions {
     /// Listens on the first address that can be bound; port 0 takes a free one.
     ///
@@ -137,7 +133,7 @@ impl TcpListenerOptions {
         for address in resolve(to).await? {
             let core = current()?;
             let mut bound = self.bind_one(&core, address);
-            for _ in 0..CLOSING {
+            for _ in 0..options::CLOSING {
                 if !bound.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse) {
                     break;
                 }

@@ -3,12 +3,15 @@
 use std::os::fd::RawFd;
 
 use crate::sys::SockAddr;
+use crate::sys::datagram::Outgoing;
 
 /// A control call on a descriptor; the result is the syscall's own.
 #[derive(Debug)]
 pub(crate) enum Call<'a> {
     /// `socket(2)` with `SOCK_CLOEXEC | SOCK_NONBLOCK`: the new descriptor.
     Socket { domain: i32, kind: i32, protocol: i32 },
+    /// `socketpair(2)` of Unix sockets with `SOCK_CLOEXEC | SOCK_NONBLOCK`: the two descriptors.
+    Pair { kind: i32, fds: &'a mut [RawFd; 2] },
     /// `bind(2)`.
     Bind { fd: RawFd, address: &'a SockAddr },
     /// `listen(2)`.
@@ -29,6 +32,13 @@ pub(crate) enum Call<'a> {
     RecvNow { fd: RawFd, into: &'a mut [u8] },
     /// `send(2)` of what there is room for: how many bytes; `EAGAIN` when there is none.
     SendNow { fd: RawFd, bytes: &'a [u8] },
+    /// `recvfrom(2)` of a datagram that has come: how long it is, which may be more than there is room
+    /// for; `EAGAIN` when none has. `peek`: it stays.
+    RecvFromNow { fd: RawFd, into: &'a mut [u8], from: &'a mut SockAddr, peek: bool },
+    /// `sendmsg(2)` of a datagram: how many bytes; `EAGAIN` when there is no room.
+    SendDatagram { fd: RawFd, datagram: Outgoing<'a> },
+    /// `sendmmsg(2)`: how many of the datagrams went; `EAGAIN` when there is room for none.
+    SendDatagrams { fd: RawFd, datagrams: &'a [Outgoing<'a>] },
     /// `preadv2(2)` with `RWF_NOWAIT`, of what is in memory: how many bytes; `EAGAIN` when nothing is,
     /// `EOPNOTSUPP` where that cannot be promised. On Linux 5.9 and 5.10, 0 may mean `EAGAIN`.
     ReadNow { fd: RawFd, into: &'a mut [u8], offset: u64 },

@@ -8,6 +8,7 @@
 mod support;
 
 mod context;
+mod datagrams;
 mod debug;
 mod event_loop;
 mod executors;

@@ -27,5 +27,7 @@ mod tcp;
 mod time;
 #[cfg(ringloop_test)]
 mod torture;
+mod udp;
+mod unix_datagram;
 mod user_code;
 mod wakers;

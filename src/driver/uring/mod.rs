@@ -74,6 +74,9 @@ pub(crate) struct Uring {
     overflow: VecDeque<squeue::Entry>,
     /// `None` on kernels without multishot receives, where those are emulated.
     provided: Option<Provided>,
+    /// `None` until the first request needs it.
+    messages: Option<Provided>,
+    pool: Pool,
     emulated: Emulated,
     quiet: Quiet,
     caps: Caps,
@@ -120,6 +123,8 @@ impl Uring {
             flags,
             overflow: VecDeque::new(),
             provided: None,
+            messages: None,
+            pool: pool.clone(),
             emulated: Emulated::default(),
             quiet: Quiet::new(quiet),
             caps: most,
@@ -154,6 +159,30 @@ impl Uring {
     /// Whether it is a ring from before Linux 6.0, whose multishot requests are emulated.
     pub(super) fn emulates(&self) -> bool {
         !self.caps.has(Caps::MULTISHOT)
+    }
+
+    /// Whether the driver itself must do `request`, for want of the kernel's multishot.
+    fn must_emulate(&mut self, request: &Request) -> bool {
+        match request {
+            Request::RecvMsg { .. } => !self.has_messages(),
+            request => self.emulates() && Emulated::wants(request),
+        }
+    }
+
+    /// Whether the kernel receives datagrams into the messages' pool: it is offered that when the first
+    /// request asks.
+    fn has_messages(&mut self) -> bool {
+        if self.messages.is_none()
+            && self.caps.has(Caps::MESSAGES)
+            && let Some(pool) = self.pool.messages()
+        {
+            match Provided::register(&self.ring, pool, encode::MESSAGES) {
+                Ok(provided) => self.messages = Some(provided),
+                // RLIMIT_MEMLOCK, perhaps: then it is done without for good.
+                Err(_) => self.caps = self.caps.without(Caps::MESSAGES),
+            }
+        }
+        self.messages.is_some()
     }
 
     fn push(&mut self, entry: squeue::Entry) {
@@ -315,7 +344,7 @@ fn known(result: i32) -> i32 {
 
 impl Driver for Uring {
     fn submit(&mut self, token: Token, request: Request) {
-        if self.emulates() && Emulated::wants(&request) {
+        if self.must_emulate(&request) {
             return self.emulated.insert(token, request);
         }
         let entry = match request {
@@ -336,6 +365,9 @@ impl Driver for Uring {
         pool.collect();
         if let Some(provided) = &mut self.provided {
             provided.publish(pool);
+        }
+        if let (Some(messages), Some(pool)) = (&mut self.messages, pool.messages()) {
+            messages.publish(pool);
         }
         self.arm_bell();
         let before = done.len();
