@@ -1,6 +1,7 @@
 //! Transports and protocols (TR-*, PR-*; checks 108 to 121).
 
 mod closing;
+mod datagrams;
 mod panics;
 mod peers;
 mod random;
