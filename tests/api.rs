@@ -12,6 +12,7 @@ use ringloop::net::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
     TcpListenerOptions, TcpStream, WriteHalf,
 };
+use ringloop::protocol::{DatagramTransport, Transport};
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
     TryPutError,
@@ -106,6 +107,8 @@ lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Le
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
+lacks!(Send: Transport, DatagramTransport);
+lacks!(Sync: Transport, DatagramTransport);
 lacks!(Send: File, Readiness, ReuniteError);
 lacks!(Sync: File, Readiness, ReuniteError);
 lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
