@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ringloop::net::{Ecn, TcpListener, TcpStream, Transmit, UdpSocket};
+use ringloop::protocol::{Protocol, Transport, connect_accepted_socket};
 use ringloop::queue::{Queue, Shutdown};
 use ringloop::sync::{broadcast, mpsc, watch};
 use ringloop::{BackendChoice, Builder};
@@ -198,6 +199,39 @@ async fn with_timeouts(mut stream: TcpStream, len: usize) {
     mark(END);
 }
 
+/// Echoes by callbacks. A small high mark: it is told to pause and to resume as well.
+struct Echo {
+    len: usize,
+    got: usize,
+    round: usize,
+}
+
+impl Protocol for Echo {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.set_write_buffer_limits(500, 100).unwrap();
+    }
+
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        if self.got == 0 {
+            mark(self.round);
+        }
+        self.got += data.len();
+        transport.write(data);
+        if self.got == self.len {
+            (self.got, self.round) = (0, self.round + 1);
+        }
+        if self.round == END {
+            mark(END);
+            transport.close();
+        }
+    }
+}
+
+async fn by_protocol(stream: TcpStream, len: usize) {
+    let echo = || Echo { len, got: 0, round: 0 };
+    connect_accepted_socket(echo, stream).await.unwrap().wait_closed().await;
+}
+
 #[test]
 fn an_echo_in_its_steady_state_allocates_nothing() {
     let mut found = Vec::new();
@@ -211,6 +245,7 @@ fn an_echo_in_its_steady_state_allocates_nothing() {
                 ("stream, chunks", count(backend, len, by_stream_chunks)),
                 ("stream, lines", count(backend, len, by_lines)),
                 ("stream, records", count(backend, len, by_records)),
+                ("protocol", count(backend, len, by_protocol)),
             ];
             for (api, count) in counts {
                 if let Some(count @ 1..) = count {

@@ -14,6 +14,7 @@ use ringloop::net::{
     TcpListenerOptions, TcpStream, Transmit, UCred, UdpSocket, UdpSocketOptions, UnixDatagram,
     UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
 };
+use ringloop::protocol::{DatagramTransport, Transport};
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
     TryPutError,
@@ -120,6 +121,8 @@ lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Le
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
+lacks!(Send: Transport, DatagramTransport);
+lacks!(Sync: Transport, DatagramTransport);
 lacks!(Send: File, Readiness, ReuniteError, PipeReader, PipeWriter);
 lacks!(Sync: File, Readiness, ReuniteError, PipeReader, PipeWriter);
 lacks!(Send: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);

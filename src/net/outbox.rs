@@ -87,6 +87,8 @@ pub(super) struct Outbox {
     pub(super) dirty: bool,
     /// Those who wait for room, or for bytes to leave. All are woken at once, and look again.
     writers: Vec<Waker>,
+    /// Whoever waits for sending to fail.
+    pub(super) watcher: Option<Waker>,
 }
 
 impl Outbox {
@@ -101,6 +103,7 @@ impl Outbox {
             error: None,
             dirty: false,
             writers: Vec::new(),
+            watcher: None,
         }
     }
 

@@ -12,7 +12,7 @@ use super::socket::{AfterFlush, SEND, Socket};
 use crate::note::{self, On};
 use crate::op::{Call, Completion};
 use crate::runtime::{Waiting, Wakes};
-use crate::task::{poll_proceed, spend};
+use crate::task::{discard, poll_proceed, spend};
 
 impl Socket {
     /// Waits until the outbox has room, then lets `put` have it.
@@ -116,7 +116,10 @@ impl Socket {
             let kind = io::ErrorKind::BrokenPipe;
             return Err(io::Error::new(kind, "a write after the end of writing (write_eof)"));
         }
-        self.core().may_wait()?;
+        // Between two runs of the runtime it may be: nobody waits.
+        if self.core().has_ended() {
+            self.core().may_wait()?;
+        }
         let outbox = self.outbox.borrow_mut();
         outbox.check()?;
         Ok(outbox)
@@ -137,6 +140,22 @@ impl Socket {
         }
         self.core().may_wait()?;
         self.park_writer(outbox, cx)
+    }
+
+    /// Waits until sending fails.
+    pub(super) fn poll_failed(&self, cx: &Context<'_>) -> Poll<io::Error> {
+        let outbox = self.outbox.borrow();
+        if let Err(error) = outbox.check().and_then(|()| self.core().may_wait()) {
+            return Poll::Ready(error);
+        }
+        let known = outbox.watcher.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
+        drop(outbox);
+        if !known {
+            let new = cx.waker().clone();
+            let old = self.outbox.borrow_mut().watcher.replace(new);
+            discard(old);
+        }
+        Poll::Pending
     }
 
     pub(super) async fn write_vectored(
@@ -237,7 +256,10 @@ impl Socket {
             outbox.fail(libc::EIO, core.spares());
         }
         let empty = outbox.is_empty();
-        outbox.take_writers().for_each(|writer| wakes.push(writer));
+        wakes.extend(outbox.take_writers());
+        if outbox.has_failed() {
+            wakes.extend(outbox.watcher.take());
+        }
         drop(outbox);
         if !empty {
             return self.send(false);
@@ -278,7 +300,8 @@ impl Socket {
         let was_empty = outbox.is_empty();
         outbox.fail(errno, core.spares());
         let emptied = !was_empty && outbox.is_empty();
-        outbox.take_writers().for_each(|writer| wakes.push(writer));
+        wakes.extend(outbox.take_writers());
+        wakes.extend(outbox.watcher.take());
         let sending = outbox.sending();
         drop(outbox);
         if emptied {

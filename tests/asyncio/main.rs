@@ -26,4 +26,5 @@ mod sync;
 mod table;
 mod tasks;
 mod timeouts;
+mod transports;
 mod unix;

@@ -9,6 +9,7 @@ mod fuse;
 mod opening;
 mod passing;
 mod pipes;
+mod protocols;
 mod reading;
 mod streams;
 mod sync;
@@ -61,6 +62,7 @@ fn cases() -> impl Iterator<Item = Case> {
         sync::cases(),
         passing::cases(),
         pipes::cases(),
+        protocols::cases(),
         together::cases(),
         unix::cases(),
     ];
