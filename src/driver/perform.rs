@@ -48,6 +48,7 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
             let len = into.len().min(i32::MAX as usize);
             retry(|| file::read_slice_now(fd, &mut into[..len], offset)).map(|len| len as i32)
         }
+        Call::SetMode { fd, mode } => file::set_mode(fd, mode),
         Call::SetNonblocking { fd, on } => file::set_nonblocking(fd, on),
         Call::Duplicate { fd } => file::duplicate(fd),
     }

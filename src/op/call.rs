@@ -40,6 +40,8 @@ pub(crate) enum Call<'a> {
     /// `preadv2(2)` with `RWF_NOWAIT`, of what is in memory: how many bytes; `EAGAIN` when nothing is,
     /// `EOPNOTSUPP` where that cannot be promised. On Linux 5.9 and 5.10, 0 may mean `EAGAIN`.
     ReadNow { fd: RawFd, into: &'a mut [u8], offset: u64 },
+    /// `fchmod(2)`. Of a Unix socket before its bind: what its file may have, at most.
+    SetMode { fd: RawFd, mode: u32 },
     /// Sets or clears `O_NONBLOCK`.
     SetNonblocking { fd: RawFd, on: bool },
     /// Cuts a duplicate (`F_DUPFD_CLOEXEC`): the new descriptor.

@@ -228,6 +228,11 @@ fn only_the_owner_may_connect_unless_others_are_let_in() {
         // Whatever the umask says.
         let _listener = UnixListenerOptions::new().mode(0o666).bind(&path).await.unwrap();
         assert_eq!(mode(), 0o666);
+        let _listener = UnixListenerOptions::new().mode_of_umask().bind(&path).await.unwrap();
+        let ours = mode();
+        std::fs::remove_file(&path).unwrap();
+        let _std = StdListener::bind(&path).unwrap();
+        assert_eq!(ours, mode());
     });
 }
 

@@ -27,8 +27,16 @@ impl SocketFile {
         Self { core: core.clone(), path, inode }
     }
 
-    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
-        path::set_mode(&self.path, mode)
+    /// Grants what the umask took away. The file never had more than `mode`.
+    pub(super) fn widen(&self, mode: u32) -> io::Result<()> {
+        if self.is_ours() && path::mode(&self.path)? != mode {
+            path::set_mode(&self.path, mode)?;
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self) -> bool {
+        self.inode.is_some() && path::inode(&self.path).ok() == self.inode
     }
 
     /// Leaves it where it is.
@@ -40,10 +48,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // In a forked child it is the parent's.
-        if self.core.is_foreign() {
-            return;
-        }
-        if self.inode.is_some() && path::inode(&self.path).ok() == self.inode {
+        if !self.core.is_foreign() && self.is_ours() {
             let _ = path::unlink(&self.path);
         }
     }
