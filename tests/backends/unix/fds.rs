@@ -413,3 +413,38 @@ fn a_peer_of_plain_bytes_is_read_at_full_speed_and_to_its_end() {
         crate::tcp::join(peer).await;
     });
 }
+
+#[test]
+fn descriptors_are_passed_only_where_their_runtime_runs() {
+    on_each_backend(|builder| {
+        let files = numbered(1);
+        let mut runtime = crate::support::build(builder);
+        let (mut one, mut other) = runtime.block_on(async { UnixStream::pair().unwrap() });
+        let mut buf = [0; 8];
+        ringloop::Builder::new().build().unwrap().block_on(async {
+            let sent = one.send_fds(b"x", &borrowed(&files)).await.unwrap_err();
+            let received = other.recv_fds(&mut buf).await.unwrap_err();
+            for error in [sent, received] {
+                assert!(error.to_string().contains("does not run here and now"), "{error}");
+            }
+        });
+        runtime.block_on(async {
+            one.send_fds(b"x", &borrowed(&files)).await.unwrap();
+            let (n, fds) = other.recv_fds(&mut buf).await.unwrap();
+            assert_eq!((n, numbers(fds)), (1, vec![0]));
+        });
+        drop(runtime);
+        let ended = at_once(one.send_fds(b"x", &borrowed(&files)));
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::NotConnected);
+        let ended = at_once(other.recv_fds(&mut buf));
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::NotConnected);
+    });
+}
+
+/// The output of a future that does not wait.
+fn at_once<F: Future>(future: F) -> F::Output {
+    match crate::support::poll_once(&mut Box::pin(future)) {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("it waits for nothing that will come"),
+    }
+}
