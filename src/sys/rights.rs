@@ -46,7 +46,7 @@ impl Control {
         message.msg_iov = piece;
         message.msg_iovlen = 1;
         message.msg_control = self.bytes.as_mut_ptr().cast();
-        message.msg_controllen = len as _;
+        message.msg_controllen = len;
         message
     }
 }
@@ -61,7 +61,7 @@ pub(crate) fn send(fd: RawFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resul
     let mut control = Control::new();
     // SAFETY: all zeros is a valid cmsghdr.
     let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
-    header.cmsg_len = len as _;
+    header.cmsg_len = len;
     header.cmsg_level = libc::SOL_SOCKET;
     header.cmsg_type = libc::SCM_RIGHTS;
     // SAFETY: there is room for a header, aligned or not.
@@ -90,7 +90,7 @@ pub(crate) fn recv(fd: RawFd, into: &mut [u8], rights: &mut Rights) -> io::Resul
     // SAFETY: the header names the piece and the control bytes of this frame, and the caller's bytes,
     // which are writable for their length.
     let len = check_len(unsafe { libc::recvmsg(fd, &raw mut message, flags) })?;
-    let told = (message.msg_controllen as usize).min(ROOM);
+    let told = message.msg_controllen.min(ROOM);
     rights.fds.extend(descriptors(&control.bytes[..told]).map(file::own));
     rights.cut |= message.msg_flags & libc::MSG_CTRUNC != 0;
     Ok(len)
@@ -103,7 +103,7 @@ fn descriptors(control: &[u8]) -> impl Iterator<Item = RawFd> {
         let (header, _) = rest.split_at_checked(HEADER)?;
         // SAFETY: these are the bytes of a header, aligned or not; all values are valid.
         let header = unsafe { header.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
-        let len = header.cmsg_len as usize;
+        let len = header.cmsg_len;
         if len < HEADER {
             return None;
         }
@@ -127,7 +127,7 @@ mod tests {
     fn message(len: usize, kind: i32, fds: &[RawFd]) -> Vec<u8> {
         // SAFETY: all zeros is a valid cmsghdr.
         let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
-        header.cmsg_len = len as _;
+        header.cmsg_len = len;
         header.cmsg_level = libc::SOL_SOCKET;
         header.cmsg_type = kind;
         let mut bytes = vec![0; HEADER];

@@ -62,6 +62,12 @@ pub(super) fn make_room(path: &Path) {
     }
 }
 
+/// As [`in_use`], of an abstract name.
+pub(super) fn name_in_use(name: &[u8]) -> io::Error {
+    let says = format!("the abstract name \"{}\" is in use", name.escape_ascii());
+    io::Error::new(io::ErrorKind::AddrInUse, says)
+}
+
 /// Why `path` cannot be bound, in words.
 pub(super) fn in_use(path: &Path) -> io::Error {
     let says = match path::inode(path) {

@@ -1,13 +1,14 @@
 //! How a listener is made.
 
 use std::io;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 
 use super::UnixListener;
 use super::addr::address;
-use super::file::{SocketFile, in_use, make_room};
+use super::file::{SocketFile, in_use, make_room, name_in_use};
 use crate::net::accept::bind_patiently;
 use crate::op::Call;
 use crate::runtime::{Core, Fd, current};
@@ -117,13 +118,15 @@ impl UnixListenerOptions {
         match address.as_pathname() {
             Some(path) => self.bind_path(&core, path, address),
             // A listener that was dropped a moment ago has its name until it is closed.
-            None => {
-                bind_patiently(|| {
-                    let fd = bound(&core, address, None)?;
-                    self.listen(fd, None)
-                })
-                .await
-            }
+            None => bind_patiently(|| {
+                let fd = bound(&core, address, None)?;
+                self.listen(fd, None)
+            })
+            .await
+            .map_err(|error| match (error.kind(), address.as_abstract_name()) {
+                (io::ErrorKind::AddrInUse, Some(name)) => name_in_use(name),
+                _ => error,
+            }),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod connect;
 mod fds;
+mod fds_ends;
 mod halves;
 mod listener;
 mod python;
