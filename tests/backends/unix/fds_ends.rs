@@ -125,12 +125,17 @@ fn descriptors_that_nobody_takes_are_closed_with_the_stream() {
                 crate::support::build(builder).block_on(async {
                     let (mut one, mut other) = UnixStream::pair().unwrap();
                     other.accept_fds().unwrap();
+                    let open = descriptors();
                     for word in [&b"parked"[..], b"taken", b"left"] {
                         one.send_fds(word, &borrowed(&files)).await.unwrap();
                     }
                     let mut buf = [0; 6];
                     assert_eq!(other.read(&mut buf).await.unwrap(), 6);
                     assert_eq!(other.peek(&mut buf).await.unwrap(), 5);
+                    assert_eq!(descriptors(), open + 6);
+                    let (reader, _writer) = other.into_split();
+                    drop(reader);
+                    assert_eq!(descriptors(), open, "who would have taken them has gone");
                 });
                 assert_eq!(descriptors(), before);
             });
