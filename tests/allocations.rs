@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ringloop::net::{Ecn, TcpListener, TcpStream, Transmit, UdpSocket};
+use ringloop::net::{Ecn, TcpListener, TcpStream, Transmit, UdpSocket, UnixStream};
 use ringloop::protocol::{Protocol, Transport, connect_accepted_socket};
 use ringloop::queue::{Queue, Shutdown};
 use ringloop::sync::{broadcast, mpsc, watch};
@@ -318,6 +318,52 @@ fn datagrams_in_their_steady_state_allocate_nothing() {
         for len in [0, 64, 1400, 40_000] {
             if let Some(count) = count_datagrams(backend, len) {
                 assert_eq!(count, 0, "{backend}, {len} bytes, in {COUNTED} rounds");
+            }
+        }
+    }
+}
+
+/// As [`count`], of a Unix stream; where it takes descriptors every read asks for them.
+fn count_unix(backend: BackendChoice, len: usize, takes_fds: bool) -> Option<u64> {
+    let mut runtime = Builder::new().backend(backend).build().ok()?;
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let client = std::thread::spawn(move || {
+        let (message, mut back) = (vec![7; len], vec![0; len]);
+        for _ in 0..END {
+            theirs.write_all(&message).unwrap();
+            theirs.read_exact(&mut back).unwrap();
+            assert_eq!(back, message);
+        }
+        assert_eq!(theirs.read(&mut back).unwrap(), 0);
+    });
+    runtime.block_on(async {
+        let mut stream = UnixStream::from_std(ours).unwrap();
+        let mut buf = vec![0; len];
+        for round in 0..END {
+            mark(round);
+            let mut got = 0;
+            while got < len {
+                let into = &mut buf[got..];
+                got += match takes_fds {
+                    true => stream.recv_fds(into).await.unwrap().0,
+                    false => stream.read(into).await.unwrap(),
+                };
+            }
+            stream.write_all(&buf).await.unwrap();
+        }
+        mark(END);
+    });
+    drop(runtime);
+    client.join().unwrap();
+    Some(ALLOCATIONS.take())
+}
+
+#[test]
+fn an_echo_by_a_unix_stream_allocates_nothing() {
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for (len, takes_fds) in [(64, false), (10_000, false), (64, true), (10_000, true)] {
+            if let Some(count) = count_unix(backend, len, takes_fds) {
+                assert_eq!(count, 0, "{backend}, {len} bytes, descriptors: {takes_fds}");
             }
         }
     }

@@ -78,6 +78,7 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
             Ok(0)
         }
         Call::Reopen { fd, flags } => pipe::reopen(fd, flags),
+        Call::SetMode { fd, mode } => file::set_mode(fd, mode),
         Call::SetNonblocking { fd, on } => file::set_nonblocking(fd, on),
         Call::Duplicate { fd } => file::duplicate(fd),
     }

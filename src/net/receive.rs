@@ -316,6 +316,7 @@ impl Socket {
         let Inbox { receive, reader, .. } = parked;
         inbox.receive = receive;
         drop(inbox);
+        drop(self.rights.take());
         discard(reader);
     }
 

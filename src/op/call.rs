@@ -65,6 +65,8 @@ pub(crate) enum Call<'a> {
     Describe { fd: RawFd, description: &'a mut Description },
     /// Opens what `fd` is of once more, with flags of its own and `O_NONBLOCK`: the new descriptor.
     Reopen { fd: RawFd, flags: i32 },
+    /// `fchmod(2)`. Of a Unix socket before its bind: what its file may have, at most.
+    SetMode { fd: RawFd, mode: u32 },
     /// Sets or clears `O_NONBLOCK`.
     SetNonblocking { fd: RawFd, on: bool },
     /// Cuts a duplicate (`F_DUPFD_CLOEXEC`): the new descriptor.

@@ -46,6 +46,13 @@ pub(crate) fn set_nonblocking(fd: RawFd, on: bool) -> io::Result<i32> {
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, new) })
 }
 
+/// `fchmod(2)`.
+pub(crate) fn set_mode(fd: RawFd, mode: u32) -> io::Result<i32> {
+    count::one();
+    // SAFETY: two integers.
+    check(unsafe { libc::fchmod(fd, mode) })
+}
+
 /// A duplicate, close-on-exec.
 pub(crate) fn duplicate(fd: RawFd) -> io::Result<RawFd> {
     count::one();

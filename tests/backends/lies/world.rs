@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use ringloop::fs::File;
-use ringloop::net::{TcpListener, TcpStream, UdpSocket};
+use ringloop::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use ringloop::testing::{Step, script};
 use ringloop::{Builder, JoinHandle, Lease, Metrics, spawn};
 
@@ -74,6 +74,8 @@ async fn serve(shelf: Rc<Shelf>) -> io::Result<()> {
     loop {
         let (mut stream, _) = listener.accept().await?;
         let _ = stream.peer_addr();
+        let (one, other) = UnixStream::pair()?;
+        let _ = (one.peer_addr(), other.local_addr());
         shelf.start(async move {
             let mut buf = [1; 1000];
             loop {
