@@ -55,6 +55,7 @@ mod note;
 mod op;
 pub mod queue;
 mod runtime;
+pub mod server;
 pub mod signal;
 pub mod sync;
 mod sys;

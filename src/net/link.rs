@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::inbox::Inbox;
 use super::outbox::Piece;
-use super::socket::{Heir, Socket};
+use super::socket::{Counts, Heir, Place, Socket};
 use super::tcp_stream::{Handle, TcpStream};
 use crate::buf::Lease;
 use crate::note::{self, On};
@@ -38,6 +38,32 @@ struct State {
     local: RefCell<Option<Box<SockAddr>>>,
 }
 
+/// A link that keeps nothing open.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakLink {
+    state: Weak<State>,
+    /// The socket may outlive all its links, while it sends what was written.
+    socket: Weak<Socket>,
+}
+
+impl WeakLink {
+    /// As [`Link::close`]; a link that has gone was closed by that.
+    pub(crate) fn close(&self) {
+        if let Some(state) = self.state.upgrade() {
+            Link(state).close();
+        }
+    }
+
+    /// As [`Link::abort`], also where the links have gone and the socket has not.
+    pub(crate) fn abort(&self) {
+        if let Some(state) = self.state.upgrade() {
+            Link(state).abort();
+        } else if let Some(socket) = self.socket.upgrade() {
+            socket.abort();
+        }
+    }
+}
+
 impl From<TcpStream> for Link {
     fn from(stream: TcpStream) -> Self {
         Self::new(stream.into_handle())
@@ -54,6 +80,27 @@ impl Link {
             peer: RefCell::new(None),
             local: RefCell::new(None),
         }))
+    }
+
+    /// The link of a connection that was accepted.
+    pub(crate) fn accepted(stream: TcpStream, peer: std::net::SocketAddr) -> Self {
+        let link = Self::from(stream);
+        link.0.peer.replace(Some(Box::new(SockAddr::from(peer))));
+        link
+    }
+
+    /// Lets `with` count the socket, in the place of that number, until it has gone. Once for a link, and before
+    /// it is closed.
+    pub(crate) fn count(&self, with: Rc<dyn Counts>, number: usize) {
+        if let Some(socket) = self.socket() {
+            socket.count(Place { with, number });
+        }
+    }
+
+    /// The link, as long as others hold it.
+    pub(crate) fn downgrade(&self) -> WeakLink {
+        let socket = self.socket().as_ref().map_or_else(Weak::new, Rc::downgrade);
+        WeakLink { state: Rc::downgrade(&self.0), socket }
     }
 
     /// The socket, held by itself: what follows may close the link.

@@ -31,7 +31,8 @@ mod tcp_stream;
 mod transmit;
 mod waiters;
 
-pub(crate) use link::Link;
+pub(crate) use link::{Link, WeakLink};
+pub(crate) use socket::Counts;
 
 pub use addr::ToSocketAddrs;
 pub use connect::TcpConnector;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::accept::Acceptor;
 use super::addr::{ToSocketAddrs, resolve};
@@ -102,6 +103,28 @@ impl TcpListener {
         self.acceptor.close();
     }
 
+    /// Begins to listen, where the options [deferred](TcpListenerOptions::deferred) that.
+    pub(crate) fn listen(&self, backlog: u32) -> io::Result<()> {
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        let listen = |fd: &Fd| fd.core().call(Call::Listen { fd: fd.raw(), backlog });
+        self.acceptor.with_fd(listen).map(drop)
+    }
+
+    /// Sets what connections inherit from their listener.
+    pub(crate) fn hand_down(&self, nodelay: bool, keepalive: Option<Duration>) -> io::Result<()> {
+        let nodelay = Setting::flag(libc::IPPROTO_TCP, libc::TCP_NODELAY, nodelay);
+        self.acceptor.with_fd(|fd| {
+            let set = |setting| options::set(fd.core(), fd.raw(), setting);
+            set(nodelay)?;
+            if let Some(idle) = keepalive {
+                let idle = options::seconds(idle);
+                set(Setting::int(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, idle))?;
+                set(Setting::flag(libc::SOL_SOCKET, libc::SO_KEEPALIVE, true))?;
+            }
+            Ok(())
+        })
+    }
+
     /// The address it listens on.
     ///
     /// # Errors
@@ -164,8 +187,10 @@ impl TcpListenerOptions {
             options::set(core, fd.raw(), only)?;
         }
         core.call(Call::Bind { fd: fd.raw(), address: &SockAddr::from(address) })?;
-        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
-        core.call(Call::Listen { fd: fd.raw(), backlog })?;
-        Ok(TcpListener::new(fd, self.parked))
+        let listener = TcpListener::new(fd, self.parked);
+        if !self.deferred {
+            listener.listen(self.backlog)?;
+        }
+        Ok(listener)
     }
 }
