@@ -13,6 +13,7 @@ mod pool;
 mod quiet;
 mod races;
 mod sleep;
+mod unix;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};

@@ -19,6 +19,7 @@ use crate::sys::{file, socket};
 pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
     match call {
         Call::Socket { domain, kind, protocol } => socket::socket(domain, kind, protocol),
+        Call::Pair { kind, fds } => socket::pair(kind, fds),
         Call::Bind { fd, address } => socket::bind(fd, address),
         Call::Listen { fd, backlog } => socket::listen(fd, backlog),
         Call::SetOption { fd, level, name, value } => socket::set_option(fd, level, name, value),

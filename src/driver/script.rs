@@ -151,6 +151,10 @@ impl Driver for Script {
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match call {
             Call::Socket { .. } | Call::Duplicate { .. } => Ok(self.descriptor()),
+            Call::Pair { fds, .. } => {
+                *fds = [self.descriptor(), self.descriptor()];
+                Ok(0)
+            }
             Call::LocalAddr { address, .. } | Call::PeerAddr { address, .. } => {
                 *address = self.address;
                 Ok(0)

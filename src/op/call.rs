@@ -9,6 +9,8 @@ use crate::sys::SockAddr;
 pub(crate) enum Call<'a> {
     /// `socket(2)` with `SOCK_CLOEXEC | SOCK_NONBLOCK`: the new descriptor.
     Socket { domain: i32, kind: i32, protocol: i32 },
+    /// `socketpair(2)` of Unix sockets with `SOCK_CLOEXEC | SOCK_NONBLOCK`: the two descriptors.
+    Pair { kind: i32, fds: &'a mut [RawFd; 2] },
     /// `bind(2)`.
     Bind { fd: RawFd, address: &'a SockAddr },
     /// `listen(2)`.

@@ -21,3 +21,4 @@ mod sync;
 mod table;
 mod tasks;
 mod timeouts;
+mod unix;

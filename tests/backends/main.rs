@@ -27,5 +27,6 @@ mod tcp;
 mod time;
 #[cfg(ringloop_test)]
 mod torture;
+mod unix;
 mod user_code;
 mod wakers;
