@@ -9,8 +9,9 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
-    TcpListenerOptions, TcpStream, UCred, UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
+    ConnectError, Family, NameLookup, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness,
+    ReuniteError, TcpConnector, TcpListener, TcpListenerOptions, TcpStream, UCred, UnixListener,
+    UnixListenerOptions, UnixStream, WriteHalf,
 };
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
@@ -85,6 +86,9 @@ travels!(
     TcpListenerOptions,
     UnixListenerOptions,
     UCred,
+    ConnectError,
+    NameLookup,
+    Family,
     YieldNow,
     Elapsed,
     MissedTickBehavior,

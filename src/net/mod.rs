@@ -15,10 +15,13 @@
 mod accept;
 mod addr;
 mod connect;
+mod connect_error;
 mod direct;
 mod halves;
+mod happy_eyeballs;
 mod inbox;
 mod link;
+mod names;
 mod op;
 mod options;
 mod outbox;
@@ -36,9 +39,11 @@ mod waiters;
 pub(crate) use link::{Link, WeakLink};
 pub(crate) use socket::Counts;
 
-pub use addr::ToSocketAddrs;
+pub use addr::{Family, ToSocketAddrs};
 pub use connect::TcpConnector;
+pub use connect_error::ConnectError;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use names::{NameLookup, lookup_addr, lookup_host};
 pub use options::TcpListenerOptions;
 pub use readiness::Readiness;
 pub use stream_socket::StreamSocket;

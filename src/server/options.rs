@@ -107,14 +107,14 @@ impl ServerOptions {
     pub(super) async fn bind(&self, to: impl ToSocketAddrs) -> io::Result<Vec<Listener>> {
         self.check()?;
         let mut options = TcpListenerOptions::new();
-        options.backlog(self.backlog).reuse_port(self.reuse_port).only_v6(true);
+        options.backlog(self.backlog).reuse_port(self.reuse_port);
         if self.max_connections < usize::MAX {
             options.parked(0);
         }
         if !self.start_serving {
             options.deferred();
         }
-        let listeners = vec![options.bind(to).await?];
+        let listeners = options.bind_each(to).await?;
         listeners.into_iter().map(|listener| self.listener(listener)).collect()
     }
 

@@ -38,6 +38,20 @@ impl SockAddr {
         this
     }
 
+    /// A copy of an address, of as much as there is room for.
+    ///
+    /// # Safety
+    ///
+    /// `address` is readable for `len` bytes.
+    pub(super) unsafe fn read(address: *const libc::sockaddr, len: libc::socklen_t) -> Self {
+        let room = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        let mut this = Self { len: len.min(room), ..Self::empty() };
+        let storage = (&raw mut this.storage).cast::<u8>();
+        // SAFETY: readable says the caller; the storage has room for so many bytes, and is new.
+        unsafe { storage.copy_from_nonoverlapping(address.cast(), this.len as usize) };
+        this
+    }
+
     pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
         (&raw const self.storage).cast()
     }

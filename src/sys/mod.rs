@@ -11,6 +11,7 @@ pub(crate) mod epoll;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod memory;
+pub(crate) mod names;
 pub(crate) mod path;
 pub(crate) mod signal;
 pub(crate) mod socket;

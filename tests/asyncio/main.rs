@@ -7,6 +7,7 @@
 #[expect(dead_code, reason = "made for another binary, which uses all of it")]
 mod support;
 
+mod connecting;
 mod context;
 mod debug;
 mod event_loop;

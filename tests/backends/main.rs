@@ -17,6 +17,7 @@ mod idle;
 mod interval;
 #[cfg(ringloop_test)]
 mod lies;
+mod names;
 mod panics;
 mod readiness;
 mod remote;
