@@ -15,6 +15,7 @@ use super::inbox::Inbox;
 use super::outbox::Piece;
 use super::socket::{Counts, Heir, Place, Socket};
 use super::tcp_stream::{Handle, TcpStream};
+use super::unix::UnixStream;
 use crate::buf::Lease;
 use crate::note::{self, On};
 use crate::op::Call;
@@ -70,6 +71,12 @@ impl From<TcpStream> for Link {
     }
 }
 
+impl From<UnixStream> for Link {
+    fn from(stream: UnixStream) -> Self {
+        Self::new(stream.into_handle())
+    }
+}
+
 impl Link {
     pub(super) fn new(handle: Handle) -> Self {
         Self(Rc::new(State {
@@ -82,10 +89,10 @@ impl Link {
         }))
     }
 
-    /// The link of a connection that was accepted.
-    pub(crate) fn accepted(stream: TcpStream, peer: std::net::SocketAddr) -> Self {
-        let link = Self::from(stream);
-        link.0.peer.replace(Some(Box::new(SockAddr::from(peer))));
+    /// The link of a connection whose peer is known.
+    pub(crate) fn accepted(stream: impl Into<Self>, peer: impl Into<SockAddr>) -> Self {
+        let link = stream.into();
+        link.0.peer.replace(Some(Box::new(peer.into())));
         link
     }
 

@@ -10,6 +10,7 @@ mod tests;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,9 +41,15 @@ impl Server {
         ServerOptions::new()
     }
 
-    /// The addresses that it listens on; none once it is closed.
+    /// The addresses that it listens on; none once it is closed, and none of a Unix server, which has
+    /// [`unix_sockets`](Self::unix_sockets).
     pub fn sockets(&self) -> Vec<SocketAddr> {
-        self.state.listeners().iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.state.listeners().iter().filter_map(|listener| listener.inet_addr()).collect()
+    }
+
+    /// The paths and names that a Unix server listens at; none once it is closed.
+    pub fn unix_sockets(&self) -> Vec<unix::net::SocketAddr> {
+        self.state.listeners().iter().filter_map(|listener| listener.unix_addr()).collect()
     }
 
     /// How many connections there are: each counts until its socket has gone, with everything that was

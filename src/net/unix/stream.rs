@@ -64,6 +64,10 @@ impl UnixStream {
         &self.handle
     }
 
+    pub(in crate::net) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
     pub(in crate::net) fn socket(&self) -> &Rc<Socket> {
         &self.handle.0
     }
