@@ -53,6 +53,7 @@ pub mod future;
 pub mod net;
 mod note;
 mod op;
+pub mod protocol;
 pub mod queue;
 mod runtime;
 pub mod server;

@@ -191,6 +191,14 @@ impl Link {
         }
     }
 
+    /// Waits until sending fails.
+    pub(crate) fn poll_failed(&self, cx: &Context<'_>) -> Poll<io::Error> {
+        match self.socket() {
+            Some(socket) => socket.poll_failed(cx),
+            None => Poll::Ready(closed()),
+        }
+    }
+
     /// Ends writing: the peer sees the end behind what was written. Does not wait.
     ///
     /// # Errors
@@ -223,6 +231,22 @@ impl Link {
         self.0.closing.replace(Rc::downgrade(&handle.0));
         drop(handle);
         drop(old);
+    }
+
+    /// Receives no more and sends what was written, in as much time as a [`close`](Self::close) has, which
+    /// is to follow: until then the descriptor stays.
+    pub(crate) fn shut(&self) {
+        if let Some(socket) = self.socket() {
+            socket.close();
+        }
+    }
+
+    /// Receives no more and discards what was written: the [`close`](Self::close) that is to follow will
+    /// be a reset.
+    pub(crate) fn discard(&self) {
+        if let Some(socket) = self.socket() {
+            socket.abort();
+        }
     }
 
     /// Discards what was written and closes with a reset.

@@ -87,6 +87,8 @@ pub(super) struct Outbox {
     pub(super) dirty: bool,
     /// Whoever waits for room, or for the last byte to leave.
     pub(super) writer: Option<Waker>,
+    /// Whoever waits for sending to fail.
+    pub(super) watcher: Option<Waker>,
 }
 
 impl Outbox {
@@ -101,6 +103,7 @@ impl Outbox {
             error: None,
             dirty: false,
             writer: None,
+            watcher: None,
         }
     }
 

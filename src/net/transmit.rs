@@ -123,6 +123,22 @@ impl Socket {
         self.park_writer(outbox, cx)
     }
 
+    /// Waits until sending fails.
+    pub(super) fn poll_failed(&self, cx: &Context<'_>) -> Poll<io::Error> {
+        let outbox = self.outbox.borrow();
+        if let Err(error) = outbox.check().and_then(|()| self.core().may_wait()) {
+            return Poll::Ready(error);
+        }
+        let known = outbox.watcher.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
+        drop(outbox);
+        if !known {
+            let new = cx.waker().clone();
+            let old = self.outbox.borrow_mut().watcher.replace(new);
+            discard(old);
+        }
+        Poll::Pending
+    }
+
     pub(super) async fn write_vectored(
         self: &Rc<Self>,
         slices: &[io::IoSlice<'_>],
@@ -233,8 +249,9 @@ impl Socket {
             outbox.fail(libc::EIO, core.spares());
         }
         let empty = outbox.is_empty();
-        if let Some(writer) = outbox.writer.take() {
-            wakes.push(writer);
+        wakes.extend(outbox.writer.take());
+        if outbox.has_failed() {
+            wakes.extend(outbox.watcher.take());
         }
         drop(outbox);
         if !empty {
@@ -270,9 +287,8 @@ impl Socket {
         let was_empty = outbox.is_empty();
         outbox.fail(errno, core.spares());
         let emptied = !was_empty && outbox.is_empty();
-        if let Some(writer) = outbox.writer.take() {
-            wakes.push(writer);
-        }
+        wakes.extend(outbox.writer.take());
+        wakes.extend(outbox.watcher.take());
         let sending = outbox.sending();
         drop(outbox);
         if emptied {

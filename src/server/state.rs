@@ -20,11 +20,16 @@ use slab::Slab;
 
 use super::listener::Listener;
 use crate::net::{Counts, Link, WeakLink};
+use crate::protocol::WeakTransport;
 use crate::sync::Event;
 use crate::task::{Spawn, report_error};
 
 /// What is done with a connection that was accepted.
-pub(super) type Connected = Rc<dyn Fn(&Rc<State>, Link)>;
+pub(super) type Connected = Rc<dyn Fn(&Rc<State>, Link, Place)>;
+
+/// Which client it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place(usize);
 
 pub(super) struct State {
     phase: Cell<Phase>,
@@ -33,7 +38,7 @@ pub(super) struct State {
     connected: RefCell<Option<Connected>>,
     /// Tasks that accept.
     accepting: Cell<usize>,
-    clients: RefCell<Slab<WeakLink>>,
+    clients: RefCell<Slab<Client>>,
     /// At how many clients accepting pauses.
     most: usize,
     /// Set while there are fewer.
@@ -51,6 +56,30 @@ pub(super) struct State {
     backlog: u32,
     name: Option<Arc<str>>,
     started_at: &'static Location<'static>,
+}
+
+/// Somebody who is connected.
+#[derive(Clone)]
+struct Client {
+    link: WeakLink,
+    /// Where a protocol has the connection.
+    transport: Option<WeakTransport>,
+}
+
+impl Client {
+    fn close(&self) {
+        match self.transport.as_ref().and_then(WeakTransport::upgrade) {
+            Some(transport) => transport.close(),
+            None => self.link.close(),
+        }
+    }
+
+    fn abort(&self) {
+        match self.transport.as_ref().and_then(WeakTransport::upgrade) {
+            Some(transport) => transport.abort(),
+            None => self.link.abort(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -195,15 +224,24 @@ impl State {
     }
 
     /// Counts a connection until its socket has gone.
-    fn enlist(self: &Rc<Self>, link: &Link) {
+    fn enlist(self: &Rc<Self>, link: &Link) -> Place {
+        let client = Client { link: link.downgrade(), transport: None };
         let mut clients = self.clients.borrow_mut();
-        let number = clients.insert(link.downgrade());
+        let number = clients.insert(client);
         let is_full = clients.len() >= self.most;
         drop(clients);
         if is_full {
             self.room.clear();
         }
         link.count(self.clone(), number);
+        Place(number)
+    }
+
+    /// The client has a protocol from now on, which is to hear of a close.
+    pub(super) fn has_transport(&self, place: Place, transport: WeakTransport) {
+        if let Some(client) = self.clients.borrow_mut().get_mut(place.0) {
+            client.transport = Some(transport);
+        }
     }
 
     pub(super) fn close_clients(&self) {
@@ -222,7 +260,7 @@ impl State {
     }
 
     /// A copy: wakers, which are anybody's code, run while they are closed.
-    fn clients(&self) -> Vec<WeakLink> {
+    fn clients(&self) -> Vec<Client> {
         self.clients.borrow().iter().map(|(_, client)| client.clone()).collect()
     }
 
@@ -287,8 +325,8 @@ impl Accepting {
         loop {
             match state.next(listener).await {
                 Ok(Some(link)) => {
-                    state.enlist(&link);
-                    connected(state, link);
+                    let place = state.enlist(&link);
+                    connected(state, link, place);
                 }
                 Ok(None) => return,
                 Err(error) => {

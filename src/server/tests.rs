@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Instant;
 
+use super::state::Place;
 use super::*;
 use crate::future::race;
 use crate::net::{Link, TcpStream};
@@ -32,7 +33,7 @@ async fn start<F: Future<Output = ()> + 'static>(
 ) -> (Server, SocketAddr) {
     let listeners = options.bind("127.0.0.1:0").await.unwrap();
     let handler = Rc::new(handler);
-    let connected = Rc::new(move |state: &Rc<State>, link: Link| {
+    let connected = Rc::new(move |state: &Rc<State>, link: Link, _: Place| {
         let (handler, given) = (handler.clone(), link.clone());
         handler::run(state, &link, move || handler(given));
     });

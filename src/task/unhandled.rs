@@ -117,6 +117,18 @@ pub(crate) fn run_callback(callback: impl FnOnce(), location: &'static Location<
     }
 }
 
+/// The panic of a callback that serves the running task: tells it, and gives its text.
+#[cold]
+pub(crate) fn report_caught(
+    message: &'static str,
+    payload: Box<dyn Any + Send>,
+    location: &'static Location<'static>,
+) -> String {
+    let text = payload_text(&*payload).unwrap_or("a panic without a text").to_owned();
+    report_panic(Hook::current().as_ref(), message, payload, location, current());
+    text
+}
+
 /// A failure of what the running task serves, or of what was asked of it.
 #[cold]
 pub(crate) fn report_error(

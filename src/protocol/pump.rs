@@ -1,0 +1,268 @@
+//! The pump: the task of a connection that calls its protocol.
+//!
+//! On each poll it looks, in this order, at: another protocol, the end by an abort, the marks, the end by a
+//! close, what has come, a send that failed. After each callback it looks again, from the beginning.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use super::any::AnyProtocol;
+use super::state::{Flow, Phase, State};
+use super::{Eof, Transport};
+use crate::buf::Lease;
+use crate::net::Link;
+use crate::task::{JoinHandle, Spawn, poll_proceed, report_caught, report_error, spend};
+
+/// Which user code runs.
+#[derive(Clone, Copy, Debug)]
+enum Callback {
+    ConnectionMade,
+    DataReceived,
+    GetBuffer,
+    BufferUpdated,
+    EofReceived,
+    PauseWriting,
+    ResumeWriting,
+    ConnectionLost,
+    Drop,
+}
+
+impl Callback {
+    const fn panicked(self) -> &'static str {
+        match self {
+            Self::ConnectionMade => "connection_made panicked",
+            Self::DataReceived => "data_received panicked",
+            Self::GetBuffer => "get_buffer panicked",
+            Self::BufferUpdated => "buffer_updated panicked",
+            Self::EofReceived => "eof_received panicked",
+            Self::PauseWriting => "pause_writing panicked",
+            Self::ResumeWriting => "resume_writing panicked",
+            Self::ConnectionLost => "connection_lost panicked",
+            Self::Drop => "the drop of a protocol panicked",
+        }
+    }
+}
+
+/// Begins a connection: its protocol is called from the loop's next turn on.
+///
+/// # Panics
+///
+/// Outside a runtime.
+pub(crate) fn start(
+    link: Link,
+    protocol: AnyProtocol,
+    name: Arc<str>,
+    made_at: &'static Location<'static>,
+) -> (Transport, JoinHandle<()>) {
+    let transport = Transport(Rc::new(State::new(link, made_at)));
+    let pump = Pump {
+        transport: transport.clone(),
+        protocol: Some(protocol),
+        rest: None,
+        callback: Callback::ConnectionMade,
+        eof: false,
+        shut: false,
+    };
+    let task = Spawn::new().name(name).spawn_at(pump, made_at);
+    (transport, task)
+}
+
+struct Pump {
+    transport: Transport,
+    /// `None` once the end was told.
+    protocol: Option<AnyProtocol>,
+    /// What a buffered protocol's memory had no room for.
+    rest: Option<Lease>,
+    /// The one that runs, or ran last.
+    callback: Callback,
+    /// Set by the peer's last byte.
+    eof: bool,
+    /// Set once a close has ended receiving.
+    shut: bool,
+}
+
+impl Future for Pump {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.transport.0.running.set(true);
+        let turn = catch_unwind(AssertUnwindSafe(|| this.turn(cx)));
+        let end = match turn {
+            Ok(Poll::Pending) => {
+                this.transport.0.running.set(false);
+                return Poll::Pending;
+            }
+            Ok(Poll::Ready(end)) => end,
+            Err(payload) => {
+                let (what, made_at) = (this.callback.panicked(), this.transport.0.made_at);
+                let text = report_caught(what, payload, made_at);
+                Err(io::Error::other(format!("{what}: {text}")))
+            }
+        };
+        if end.is_err() {
+            this.transport.0.link.discard();
+        }
+        this.finish(end);
+        Poll::Ready(())
+    }
+}
+
+impl Pump {
+    /// Calls whatever is to be called now. How the connection has ended, if it has: after an error what was
+    /// written is discarded.
+    fn turn(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let Self { transport, protocol, rest, callback, eof, shut } = self;
+        let (state, link) = (&*transport.0, &transport.0.link);
+        let protocol = protocol.as_mut().expect("the pump is not polled after the end");
+        if !state.made.get() {
+            let _ = state.pump.set(cx.waker().clone());
+            // From now on they are known for good.
+            let _ = (link.peer_addr(), link.local_addr());
+            state.made.set(true);
+            *callback = Callback::ConnectionMade;
+            protocol.connection_made(transport);
+            state.tell_waiting();
+        }
+        loop {
+            if let Some(next) = state.next.take() {
+                *callback = Callback::Drop;
+                *protocol = next;
+            }
+            let phase = state.phase.get();
+            if matches!(phase, Phase::Aborted | Phase::Lost) {
+                return Poll::Ready(Ok(()));
+            }
+            if phase == Phase::Closing && !std::mem::replace(shut, true) {
+                *rest = None;
+                link.shut();
+            }
+            match state.flow.get() {
+                Flow::Free => {}
+                Flow::Over => {
+                    state.flow.set(Flow::Paused);
+                    *callback = Callback::PauseWriting;
+                    protocol.pause_writing(transport);
+                    continue;
+                }
+                Flow::Paused => {
+                    if let Poll::Ready(Ok(())) = link.poll_drained(cx, state.low.get()) {
+                        state.flow.set(Flow::Free);
+                        *callback = Callback::ResumeWriting;
+                        protocol.resume_writing(transport);
+                        continue;
+                    }
+                }
+            }
+            if phase == Phase::Closing {
+                return link.poll_drained(cx, 0);
+            }
+            if state.reading.get() && !*eof {
+                match poll_come(cx, link, rest) {
+                    Poll::Ready(Ok(Some(lease))) => {
+                        *rest = deliver(lease, protocol, transport, callback)?;
+                        continue;
+                    }
+                    Poll::Ready(Ok(None)) => {
+                        *eof = true;
+                        *callback = Callback::EofReceived;
+                        if protocol.eof_received(transport) == Eof::Close {
+                            state.close();
+                        }
+                        continue;
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {}
+                }
+            }
+            return link.poll_failed(cx).map(Err);
+        }
+    }
+
+    /// Tells the end: the last callback.
+    fn finish(&mut self, end: io::Result<()>) {
+        let state = self.transport.0.clone();
+        state.phase.set(Phase::Lost);
+        self.rest = None;
+        let next = state.next.take();
+        let (mut protocol, old) = match next {
+            Some(next) => (Some(next), self.protocol.take()),
+            None => (self.protocol.take(), None),
+        };
+        if let Some(protocol) = &mut protocol
+            && state.made.get()
+        {
+            self.contain(Callback::ConnectionLost, || protocol.connection_lost(end.err()));
+        }
+        state.link.close();
+        self.contain(Callback::Drop, || drop(old));
+        self.contain(Callback::Drop, || drop(protocol));
+        state.ended.set(true);
+        state.tell_waiting();
+    }
+
+    fn contain(&self, callback: Callback, run: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
+            report_caught(callback.panicked(), payload, self.transport.0.made_at);
+        }
+    }
+}
+
+impl Drop for Pump {
+    /// Before the end of the connection it is the runtime's end, which sends what was written.
+    fn drop(&mut self) {
+        if self.protocol.is_some() {
+            let text = "the ringloop runtime of this connection has ended";
+            self.finish(Err(io::Error::new(io::ErrorKind::NotConnected, text)));
+        }
+    }
+}
+
+/// The next piece that has come, what is left of the last one first; `None` is the peer's end.
+fn poll_come(
+    cx: &Context<'_>,
+    link: &Link,
+    rest: &mut Option<Lease>,
+) -> Poll<io::Result<Option<Lease>>> {
+    if rest.is_none() {
+        return link.poll_chunk(cx);
+    }
+    ready!(poll_proceed(cx));
+    spend();
+    Poll::Ready(Ok(rest.take()))
+}
+
+/// Gives a piece to the protocol: what it had no memory for.
+fn deliver(
+    mut lease: Lease,
+    protocol: &mut AnyProtocol,
+    transport: &Transport,
+    callback: &mut Callback,
+) -> io::Result<Option<Lease>> {
+    match protocol {
+        AnyProtocol::Plain(protocol) => {
+            *callback = Callback::DataReceived;
+            protocol.data_received(transport, &lease);
+            Ok(None)
+        }
+        AnyProtocol::Buffered(protocol) => {
+            *callback = Callback::GetBuffer;
+            let into = protocol.get_buffer(lease.len());
+            let n = into.len().min(lease.len());
+            if n == 0 {
+                let error = io::Error::other("get_buffer gave memory of no bytes");
+                report_error("a protocol failed", &error, transport.0.made_at);
+                return Err(error);
+            }
+            into[..n].copy_from_slice(&lease[..n]);
+            lease.advance(n);
+            *callback = Callback::BufferUpdated;
+            protocol.buffer_updated(transport, n);
+            Ok((!lease.is_empty()).then_some(lease))
+        }
+    }
+}
