@@ -58,6 +58,7 @@ pub mod queue;
 mod runtime;
 pub mod server;
 pub mod signal;
+pub mod stream;
 pub mod sync;
 mod sys;
 pub mod task;

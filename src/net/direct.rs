@@ -83,11 +83,10 @@ impl Traffic {
 }
 
 impl Socket {
-    /// Whether the next bytes are to be had by a call: it is bulk, nothing came by itself that nobody
-    /// has read, nor may any more, and a reader might wait for them as well.
+    /// Whether the next bytes are to be had by a call: it is bulk, nothing may come by itself any more,
+    /// and a reader might wait for them as well.
     fn may_fetch(&self, inbox: &Inbox) -> bool {
         inbox.traffic.flows()
-            && inbox.is_empty()
             && inbox.end.is_none()
             && matches!(inbox.receive, Receive::Idle)
             && !self.read_closed.get()
@@ -102,7 +101,7 @@ impl Socket {
     /// Fetches into a large slice what there is; 0 where the inbox has the answer, or will.
     pub(super) fn fetch_into(self: &Rc<Self>, into: &mut [u8]) -> usize {
         let mut inbox = self.inbox.borrow_mut();
-        if !self.may_fetch(&inbox) {
+        if !inbox.is_empty() || !self.may_fetch(&inbox) {
             return 0;
         }
         let fetched = self.fetch(&mut inbox, into);
@@ -110,11 +109,11 @@ impl Socket {
         fetched
     }
 
-    /// Fetches into the inbox what there is: into little memory where much stands behind what was
-    /// received before.
+    /// Fetches into the inbox what there is, if that is empty or its reader needs more: into little
+    /// memory where much stands behind what was received before.
     pub(super) fn fetch_piece(self: &Rc<Self>) {
         let mut inbox = self.inbox.borrow_mut();
-        if !self.may_fetch(&inbox) {
+        if !(inbox.is_empty() || inbox.hungry) || !self.may_fetch(&inbox) {
             return;
         }
         let pool = self.core().pool();

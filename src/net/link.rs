@@ -11,23 +11,26 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::inbox::Inbox;
+use super::inbox::{End, Inbox};
+use super::options::{self, Setting};
 use super::outbox::Piece;
+use super::receive::put_back;
 use super::socket::{Counts, Heir, Place, Socket};
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
 use crate::buf::Lease;
 use crate::note::{self, On};
 use crate::op::Call;
+use crate::runtime::Core;
 use crate::sys::SockAddr;
-use crate::task::{poll_proceed, spend};
+use crate::task::{poll_proceed, spend, wake};
 
 /// A shared handle on a stream socket. The last one to go closes it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Link(Rc<State>);
 
-#[derive(Debug)]
 struct State {
+    core: Rc<Core>,
     /// `None` once it has been closed.
     handle: RefCell<Option<Handle>>,
     /// What had come and was not read when it was closed.
@@ -80,6 +83,7 @@ impl From<UnixStream> for Link {
 impl Link {
     pub(super) fn new(handle: Handle) -> Self {
         Self(Rc::new(State {
+            core: handle.0.core().clone(),
             handle: RefCell::new(Some(handle)),
             rest: RefCell::new(Inbox::new()),
             closing: RefCell::new(Weak::new()),
@@ -133,6 +137,46 @@ impl Link {
             Some(socket) => socket.poll_read(cx, into),
             None => self.poll_rest(cx, |rest| rest.read(into)),
         }
+    }
+
+    /// Lets `take` look whenever something has come, until it finds what it wants in the inbox.
+    /// `Ok(None)` is the end: what is parked then was not enough for it, and stays.
+    pub(crate) fn poll_enough<T>(
+        &self,
+        cx: &Context<'_>,
+        take: impl FnMut(&mut Inbox) -> Option<T>,
+    ) -> Poll<io::Result<Option<T>>> {
+        match self.socket() {
+            Some(socket) => socket.poll_enough(cx, take),
+            None => self.poll_rest(cx, take),
+        }
+    }
+
+    /// Works on what is parked.
+    pub(crate) fn with_parked<T>(&self, f: impl FnOnce(&mut Inbox) -> T) -> T {
+        match self.socket() {
+            Some(socket) => f(&mut socket.inbox.borrow_mut()),
+            None => f(&mut self.0.rest.borrow_mut()),
+        }
+    }
+
+    /// Puts back what was taken out last.
+    pub(crate) fn put_back(&self, bytes: &[u8]) {
+        match self.socket() {
+            Some(socket) => socket.put_back(bytes),
+            None => put_back(&mut self.0.rest.borrow_mut(), self.0.core.pool(), bytes),
+        }
+    }
+
+    /// Whether the peer has ended and nothing is left to be read; or it has been closed.
+    pub(crate) fn at_eof(&self) -> bool {
+        let open = !self.is_closed();
+        self.with_parked(|inbox| inbox.is_empty() && !(open && inbox.end != Some(End::Eof)))
+    }
+
+    /// How much may be parked while receiving goes on.
+    pub(crate) fn set_read_limit(&self, limit: usize) {
+        self.with_parked(|inbox| inbox.set_limit(limit));
     }
 
     fn poll_rest<T>(
@@ -229,8 +273,11 @@ impl Link {
         let rest = handle.0.take_parked();
         let old = self.0.rest.replace(rest);
         self.0.closing.replace(Rc::downgrade(&handle.0));
+        let reader = handle.0.take_reader();
         drop(handle);
         drop(old);
+        // It reads what is left, and then sees the end.
+        reader.into_iter().for_each(wake);
     }
 
     /// Receives no more and sends what was written, in as much time as a [`close`](Self::close) has, which
@@ -253,19 +300,22 @@ impl Link {
     pub(crate) fn abort(&self) {
         let socket = self.socket().or_else(|| self.0.closing.borrow().upgrade());
         if let Some(socket) = socket {
+            let reader = socket.take_reader();
             socket.abort();
             self.close();
+            reader.into_iter().for_each(wake);
         }
     }
 
-    /// Waits, after [`close`](Self::close), until the descriptor is gone.
+    /// Waits until it has been closed and the descriptor is gone.
     ///
     /// # Errors
     ///
     /// Why what was written could not be sent.
     pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         ready!(poll_proceed(cx));
-        let closing = self.0.closing.borrow().upgrade();
+        // Whoever waits before the close is told as well, when somebody has closed it.
+        let closing = self.0.closing.borrow().upgrade().or_else(|| self.socket());
         if let Some(socket) = closing
             && socket.core().may_wait().is_ok()
         {
@@ -285,6 +335,25 @@ impl Link {
             Some(errno) => Err(io::Error::from_raw_os_error(errno)),
             None => Ok(()),
         })
+    }
+
+    /// Sets an option of the socket.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says; `NotConnected` after the close.
+    fn set_option(&self, setting: Setting) -> io::Result<()> {
+        let socket = self.open()?;
+        options::set(socket.core(), socket.fd.raw(), setting)
+    }
+
+    /// `TCP_NODELAY`.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says; `NotConnected` after the close.
+    pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.set_option(Setting::flag(libc::IPPROTO_TCP, libc::TCP_NODELAY, on))
     }
 
     /// The address of the peer; known for good once it was asked for, or given by an accept.
@@ -311,6 +380,15 @@ impl Link {
             socket.core().call(Call::LocalAddr { fd: socket.fd.raw(), address: &mut address })?;
             Ok(address)
         })
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.socket() {
+            Some(socket) => socket.fmt(f),
+            None => f.write_str("closed"),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ mod options;
 mod outbox;
 mod readiness;
 mod receive;
+mod search;
 mod socket;
 mod stream_socket;
 mod tcp_listener;
@@ -36,7 +37,9 @@ mod transmit;
 mod unix;
 mod waiters;
 
+pub(crate) use inbox::Inbox;
 pub(crate) use link::{Link, WeakLink};
+pub(crate) use search::Separators;
 pub(crate) use socket::Counts;
 
 pub use addr::{Family, ToSocketAddrs};

@@ -85,8 +85,8 @@ pub(super) struct Outbox {
     error: Option<i32>,
     /// Set when it stands in the core's list for this turn's flush.
     pub(super) dirty: bool,
-    /// Whoever waits for room, or for the last byte to leave.
-    pub(super) writer: Option<Waker>,
+    /// Those who wait for room, or for bytes to leave. All are woken at once, and look again.
+    writers: Vec<Waker>,
     /// Whoever waits for sending to fail.
     pub(super) watcher: Option<Waker>,
 }
@@ -102,7 +102,7 @@ impl Outbox {
             singly: false,
             error: None,
             dirty: false,
-            writer: None,
+            writers: Vec::new(),
             watcher: None,
         }
     }
@@ -132,6 +132,21 @@ impl Outbox {
 
     pub(super) fn errno(&self) -> Option<i32> {
         self.error
+    }
+
+    /// Whether whoever is behind `waker` waits already.
+    pub(super) fn knows(&self, waker: &Waker) -> bool {
+        self.writers.iter().any(|known| known.will_wake(waker))
+    }
+
+    /// Wakes `waker` when bytes have left, or cannot.
+    pub(super) fn wake_later(&mut self, waker: Waker) {
+        self.writers.push(waker);
+    }
+
+    /// Those who wait, to be woken.
+    pub(super) fn take_writers(&mut self) -> impl Iterator<Item = Waker> {
+        self.writers.drain(..)
     }
 
     /// The error that ended sending.
@@ -173,7 +188,7 @@ impl Outbox {
         if std::mem::take(&mut self.singly) || self.pieces.len() == 1 {
             let piece = self.pieces.front_mut().expect("there is one");
             // The owner of foreign bytes may wait for them to be dropped.
-            let quiet = quiet && self.writer.is_none() && !matches!(piece, Piece::Bytes(_));
+            let quiet = quiet && self.writers.is_empty() && !matches!(piece, Piece::Bytes(_));
             let bytes = piece.bytes();
             let len = bytes.len().min(LONGEST) as u32;
             return Request::Send { fd, ptr: bytes.as_ptr(), len, quiet };

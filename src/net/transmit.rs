@@ -89,9 +89,25 @@ impl Socket {
             return Ok(());
         }
         let was_empty = outbox.is_empty();
-        outbox.push(piece, self.core().pool());
+        let taken = self.take_piece(&mut outbox, piece);
         self.filled(outbox, was_empty);
-        Ok(())
+        taken
+    }
+
+    /// Takes a piece in: a large one is sent at once, as far as it goes. It is not empty.
+    fn take_piece(&self, outbox: &mut Outbox, mut piece: Piece) -> io::Result<()> {
+        let len = piece.bytes().len();
+        match self.send_now(outbox, piece.bytes()) {
+            Ok(went) if went < len => {
+                piece.advance(went);
+                outbox.push(piece, self.core().pool());
+                Ok(())
+            }
+            sent => {
+                piece.discard(self.core().spares());
+                sent.map(drop)
+            }
+        }
     }
 
     /// The outbox, if it takes more.
@@ -164,21 +180,10 @@ impl Socket {
         let mut piece = Some(piece);
         poll_fn(|cx| {
             self.poll_put(cx, |outbox| {
-                let Some(mut whole) = piece.take_if(|piece| !piece.bytes().is_empty()) else {
+                match piece.take_if(|piece| !piece.bytes().is_empty()) {
+                    Some(whole) => self.take_piece(outbox, whole),
                     // Dropped outside of the borrow: the owner of foreign bytes is user code.
-                    return Ok(());
-                };
-                let len = whole.bytes().len();
-                match self.send_now(outbox, whole.bytes()) {
-                    Ok(went) if went < len => {
-                        whole.advance(went);
-                        outbox.push(whole, self.core().pool());
-                        Ok(())
-                    }
-                    sent => {
-                        whole.discard(self.core().spares());
-                        sent.map(drop)
-                    }
+                    None => Ok(()),
                 }
             })
         })
@@ -200,14 +205,13 @@ impl Socket {
         .await
     }
 
-    /// Keeps the waker of whoever waits for the outbox. Its clone and the old one's drop are user code.
+    /// Keeps the waker of whoever waits for the outbox. Its clone is user code.
     fn park_writer<T>(&self, outbox: RefMut<'_, Outbox>, cx: &Context<'_>) -> Poll<T> {
-        let known = outbox.writer.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
+        let known = outbox.knows(cx.waker());
         drop(outbox);
         if !known {
             let new = cx.waker().clone();
-            let old = self.outbox.borrow_mut().writer.replace(new);
-            discard(old);
+            self.outbox.borrow_mut().wake_later(new);
         }
         note::waits("write", On::Fd(self.fd.raw()));
         Poll::Pending
@@ -249,7 +253,7 @@ impl Socket {
             outbox.fail(libc::EIO, core.spares());
         }
         let empty = outbox.is_empty();
-        wakes.extend(outbox.writer.take());
+        outbox.take_writers().for_each(|writer| wakes.push(writer));
         if outbox.has_failed() {
             wakes.extend(outbox.watcher.take());
         }
@@ -287,7 +291,7 @@ impl Socket {
         let was_empty = outbox.is_empty();
         outbox.fail(errno, core.spares());
         let emptied = !was_empty && outbox.is_empty();
-        wakes.extend(outbox.writer.take());
+        outbox.take_writers().for_each(|writer| wakes.push(writer));
         wakes.extend(outbox.watcher.take());
         let sending = outbox.sending();
         drop(outbox);

@@ -3,6 +3,7 @@
 mod handler;
 mod listener;
 mod options;
+mod start;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::time::timeout;
 
 pub use handler::Outcome;
 pub use options::ServerOptions;
+pub use start::{create_server, create_unix_server, start_server, start_unix_server};
 
 /// Sockets that listen, and the connections that came of them; asyncio's [`Server`].
 ///

@@ -2,13 +2,17 @@
 
 use std::io;
 use std::panic::Location;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Server;
+use super::handler::{Outcome, protocols, streams};
 use super::listener::Listener;
 use super::state::{Connected, State};
-use crate::net::{TcpListener, TcpListenerOptions, ToSocketAddrs};
+use crate::net::{TcpListener, TcpListenerOptions, ToSocketAddrs, UnixListenerOptions};
+use crate::protocol::IntoProtocol;
+use crate::stream::{Reader, Writer};
 
 /// How a [`Server`] is made: [`Server::builder`].
 #[derive(Clone, Debug)]
@@ -21,6 +25,7 @@ pub struct ServerOptions {
     pub(super) keepalive: Option<Duration>,
     pub(super) limit: usize,
     pub(super) start_serving: bool,
+    unix: UnixListenerOptions,
 }
 
 impl ServerOptions {
@@ -35,6 +40,7 @@ impl ServerOptions {
             keepalive: None,
             limit: 64 * 1024,
             start_serving: true,
+            unix: UnixListenerOptions::new(),
         }
     }
 
@@ -93,34 +99,222 @@ impl ServerOptions {
         self
     }
 
+    /// How the sockets of its Unix servers are made: the permissions of the file, whether one that is
+    /// there is replaced, and whether it is removed in the end. Backlog and inbox are the server's.
+    #[doc(alias = "cleanup_socket")]
+    pub fn unix(&mut self, options: &UnixListenerOptions) -> &mut Self {
+        self.unix = options.clone();
+        self
+    }
+
+    /// As [`start_server`](super::start_server), with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_server`](super::start_server); `InvalidInput` for no connections at all
+    /// ([`max_connections`](Self::max_connections)), or a [limit](Self::limit) of zero.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it binds nothing, or closes again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringloop::server::Server;
+    ///
+    /// ringloop::run(async {
+    ///     let server = Server::builder()
+    ///         .max_connections(1000)
+    ///         .start_server("127.0.0.1:0", async |_reader, writer| writer.write_all(b"hello\n").await)
+    ///         .await?;
+    ///     assert!(server.is_serving());
+    ///     std::io::Result::Ok(())
+    /// }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn start_server<A, H, F>(
+        &self,
+        to: A,
+        handler: H,
+    ) -> impl Future<Output = io::Result<Server>> + use<A, H, F>
+    where
+        A: ToSocketAddrs,
+        H: Fn(Reader, Writer) -> F + 'static,
+        F: Future<Output: Outcome> + 'static,
+    {
+        let connected = streams(handler, self.limit);
+        self.clone().start_inet(to, connected, Location::caller())
+    }
+
+    /// As [`start_server`](Self::start_server), on sockets that are there: taken over from std, or made by
+    /// other options. Nothing is awaited.
+    ///
+    /// With a limit of [connections](Self::max_connections), let the listeners have
+    /// [no inbox](TcpListenerOptions::parked): what they accept ahead is not counted.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`: there is no listener, or an option makes no sense; what `setsockopt(2)` says.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn start_server_on<H, F>(
+        &self,
+        listeners: impl IntoIterator<Item = TcpListener>,
+        handler: H,
+    ) -> io::Result<Server>
+    where
+        H: Fn(Reader, Writer) -> F + 'static,
+        F: Future<Output: Outcome> + 'static,
+    {
+        let started_at = Location::caller();
+        self.check()?;
+        // They listen already.
+        let listening = |listener: TcpListener| {
+            listener.hand_down(self.nodelay, self.keepalive)?;
+            Ok(Listener::tcp(listener, false))
+        };
+        let listeners: io::Result<Vec<_>> = listeners.into_iter().map(listening).collect();
+        let listeners = listeners?;
+        if listeners.is_empty() {
+            return Err(invalid("a server needs a socket that listens"));
+        }
+        self.start(listeners, streams(handler, self.limit), started_at)
+    }
+
+    /// As [`start_unix_server`](super::start_unix_server), with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_unix_server`](super::start_unix_server), and [`start_server`](Self::start_server).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it binds nothing, or closes again.
+    #[track_caller]
+    pub fn start_unix_server<A, H, F>(
+        &self,
+        path: A,
+        handler: H,
+    ) -> impl Future<Output = io::Result<Server>> + use<A, H, F>
+    where
+        A: AsRef<Path>,
+        H: Fn(Reader, Writer) -> F + 'static,
+        F: Future<Output: Outcome> + 'static,
+    {
+        let connected = streams(handler, self.limit);
+        self.clone().start_unix(path, connected, Location::caller())
+    }
+
+    /// As [`create_server`](super::create_server), with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_server`](Self::start_server).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it binds nothing, or closes again.
+    #[track_caller]
+    pub fn create_server<M, P, A, Kind>(
+        &self,
+        factory: M,
+        to: A,
+    ) -> impl Future<Output = io::Result<Server>> + use<M, P, A, Kind>
+    where
+        M: Fn() -> P + 'static,
+        P: IntoProtocol<Kind>,
+        A: ToSocketAddrs,
+    {
+        let connected = protocols(factory, self.name.clone());
+        self.clone().start_inet(to, connected, Location::caller())
+    }
+
+    /// As [`create_unix_server`](super::create_unix_server), with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_unix_server`](Self::start_unix_server).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it binds nothing, or closes again.
+    #[track_caller]
+    pub fn create_unix_server<M, P, A, Kind>(
+        &self,
+        factory: M,
+        path: A,
+    ) -> impl Future<Output = io::Result<Server>> + use<M, P, A, Kind>
+    where
+        M: Fn() -> P + 'static,
+        P: IntoProtocol<Kind>,
+        A: AsRef<Path>,
+    {
+        let connected = protocols(factory, self.name.clone());
+        self.clone().start_unix(path, connected, Location::caller())
+    }
+
+    async fn start_inet(
+        self,
+        to: impl ToSocketAddrs,
+        connected: Connected,
+        started_at: &'static Location<'static>,
+    ) -> io::Result<Server> {
+        let listeners = self.bind(to).await?;
+        self.start(listeners, connected, started_at)
+    }
+
+    async fn start_unix(
+        self,
+        path: impl AsRef<Path>,
+        connected: Connected,
+        started_at: &'static Location<'static>,
+    ) -> io::Result<Server> {
+        self.check()?;
+        let mut options = self.unix.clone();
+        options.backlog(self.backlog);
+        if self.is_limited() {
+            options.parked(0);
+        }
+        if !self.start_serving {
+            options.deferred();
+        }
+        let listener = Listener::unix(options.bind(path).await?, !self.start_serving);
+        self.start(vec![listener], connected, started_at)
+    }
+
     fn check(&self) -> io::Result<()> {
-        let invalid = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         if self.max_connections == 0 {
-            return invalid("a server of no connections (max_connections) would serve nobody");
+            return Err(invalid("a server of no connections (max_connections) serves nobody"));
         }
         if self.limit == 0 {
-            return invalid("the limit of a reader is at least one byte");
+            return Err(invalid("the limit of a reader is at least one byte"));
         }
         Ok(())
+    }
+
+    fn is_limited(&self) -> bool {
+        self.max_connections < usize::MAX
     }
 
     pub(super) async fn bind(&self, to: impl ToSocketAddrs) -> io::Result<Vec<Listener>> {
         self.check()?;
         let mut options = TcpListenerOptions::new();
         options.backlog(self.backlog).reuse_port(self.reuse_port);
-        if self.max_connections < usize::MAX {
+        if self.is_limited() {
             options.parked(0);
         }
         if !self.start_serving {
             options.deferred();
         }
-        let listeners = options.bind_each(to).await?;
-        listeners.into_iter().map(|listener| self.listener(listener)).collect()
-    }
-
-    fn listener(&self, listener: TcpListener) -> io::Result<Listener> {
-        listener.hand_down(self.nodelay, self.keepalive)?;
-        Ok(Listener::tcp(listener, !self.start_serving))
+        let listener = |listener: TcpListener| {
+            listener.hand_down(self.nodelay, self.keepalive)?;
+            Ok(Listener::tcp(listener, !self.start_serving))
+        };
+        options.bind_each(to).await?.into_iter().map(listener).collect()
     }
 
     pub(super) fn start(
@@ -135,6 +329,10 @@ impl ServerOptions {
         }
         Ok(server)
     }
+}
+
+fn invalid(text: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
 impl Default for ServerOptions {

@@ -126,6 +126,11 @@ impl State {
         self.phase.get() == Phase::Closed
     }
 
+    /// Where the program made the server.
+    pub(super) fn started_at(&self) -> &'static Location<'static> {
+        self.started_at
+    }
+
     pub(super) fn over(&self) -> &Event {
         &self.over
     }

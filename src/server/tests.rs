@@ -35,7 +35,7 @@ async fn start<F: Future<Output = ()> + 'static>(
     let handler = Rc::new(handler);
     let connected = Rc::new(move |state: &Rc<State>, link: Link, _: Place| {
         let (handler, given) = (handler.clone(), link.clone());
-        handler::run(state, &link, move || handler(given));
+        handler::run(state, link.downgrade(), move || handler(given));
     });
     let server = options.start(listeners, connected, Location::caller()).unwrap();
     let address = server.sockets()[0];

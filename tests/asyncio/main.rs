@@ -18,6 +18,7 @@ mod groups;
 mod queue;
 mod runner;
 mod signals;
+mod streams;
 mod sync;
 mod table;
 mod tasks;
