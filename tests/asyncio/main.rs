@@ -17,6 +17,7 @@ mod gate;
 mod groups;
 mod queue;
 mod runner;
+mod servers;
 mod signals;
 mod streams;
 mod sync;
