@@ -21,6 +21,7 @@ mod names;
 mod panics;
 mod readiness;
 mod remote;
+mod servers;
 mod smoke;
 mod syscalls;
 mod tasks;
