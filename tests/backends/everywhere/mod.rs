@@ -8,6 +8,7 @@ mod fuse;
 mod opening;
 mod passing;
 mod reading;
+mod serving;
 mod sync;
 mod together;
 mod unix;
@@ -51,6 +52,7 @@ fn cases() -> impl Iterator<Item = Case> {
         reading::cases(),
         writing::cases(),
         opening::cases(),
+        serving::cases(),
         files::cases(),
         waiting::cases(),
         sync::cases(),
