@@ -9,6 +9,7 @@ mod opening;
 mod passing;
 mod reading;
 mod serving;
+mod streams;
 mod sync;
 mod together;
 mod unix;
@@ -50,6 +51,7 @@ use case;
 fn cases() -> impl Iterator<Item = Case> {
     let groups = [
         reading::cases(),
+        streams::cases(),
         writing::cases(),
         opening::cases(),
         serving::cases(),
