@@ -116,7 +116,10 @@ impl Socket {
             let kind = io::ErrorKind::BrokenPipe;
             return Err(io::Error::new(kind, "a write after the end of writing (write_eof)"));
         }
-        self.core().may_wait()?;
+        // Between two runs of the runtime it may be: nobody waits.
+        if self.core().has_ended() {
+            self.core().may_wait()?;
+        }
         let outbox = self.outbox.borrow_mut();
         outbox.check()?;
         Ok(outbox)

@@ -1,6 +1,5 @@
 //! Making transports.
 
-use std::future::poll_fn;
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
@@ -110,13 +109,13 @@ where
     // Without a runtime there is nobody to call it.
     current()?;
     let (transport, _) = start(link, factory().into_any(), name_of::<P>(), made_at);
-    let mut guard = CloseOnDrop(Some(transport.clone()));
-    poll_fn(|cx| transport.0.poll_made(cx)).await;
+    let mut guard = CloseOnDrop(Some(|| transport.close()));
+    transport.0.begun.wait().await;
     if !transport.0.made.get() {
-        let text = "the ringloop runtime of this connection has ended";
-        return Err(io::Error::new(io::ErrorKind::NotConnected, text));
+        return Err(has_ended());
     }
     guard.0 = None;
+    drop(guard);
     Ok(transport)
 }
 
@@ -137,15 +136,20 @@ where
     start(link, protocol.into_any(), name, made_at).0
 }
 
-/// Whoever asked for the connection has gone before it could be handed over.
-struct CloseOnDrop(Option<Transport>);
+/// Whoever asked for the connection has gone before it could be handed over: closes it.
+pub(super) struct CloseOnDrop<F: Fn()>(pub(super) Option<F>);
 
-impl Drop for CloseOnDrop {
+impl<F: Fn()> Drop for CloseOnDrop<F> {
     fn drop(&mut self) {
-        if let Some(transport) = &self.0 {
-            transport.close();
+        if let Some(close) = &self.0 {
+            close();
         }
     }
+}
+
+pub(super) fn has_ended() -> io::Error {
+    let text = "the ringloop runtime of this connection has ended";
+    io::Error::new(io::ErrorKind::NotConnected, text)
 }
 
 /// What the pump of a `P` is called.

@@ -65,6 +65,8 @@
 //! ```
 
 mod any;
+mod base;
+mod callback;
 mod callbacks;
 mod connect;
 mod pump;

@@ -11,41 +11,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::any::AnyProtocol;
-use super::state::{Flow, Phase, State};
+use super::base::{Flow, Phase};
+use super::callback::Callback;
+use super::connect::has_ended;
+use super::state::State;
 use super::{Eof, Transport};
 use crate::buf::Lease;
 use crate::net::Link;
-use crate::task::{JoinHandle, Spawn, poll_proceed, report_caught, report_error, spend};
-
-/// Which user code runs.
-#[derive(Clone, Copy, Debug)]
-enum Callback {
-    ConnectionMade,
-    DataReceived,
-    GetBuffer,
-    BufferUpdated,
-    EofReceived,
-    PauseWriting,
-    ResumeWriting,
-    ConnectionLost,
-    Drop,
-}
-
-impl Callback {
-    const fn panicked(self) -> &'static str {
-        match self {
-            Self::ConnectionMade => "connection_made panicked",
-            Self::DataReceived => "data_received panicked",
-            Self::GetBuffer => "get_buffer panicked",
-            Self::BufferUpdated => "buffer_updated panicked",
-            Self::EofReceived => "eof_received panicked",
-            Self::PauseWriting => "pause_writing panicked",
-            Self::ResumeWriting => "resume_writing panicked",
-            Self::ConnectionLost => "connection_lost panicked",
-            Self::Drop => "the drop of a protocol panicked",
-        }
-    }
-}
+use crate::task::{JoinHandle, Spawn, poll_proceed, report_error, spend};
 
 /// Begins a connection: its protocol is called from the loop's next turn on.
 ///
@@ -98,11 +71,7 @@ impl Future for Pump {
                 return Poll::Pending;
             }
             Ok(Poll::Ready(end)) => end,
-            Err(payload) => {
-                let (what, made_at) = (this.callback.panicked(), this.transport.0.made_at);
-                let text = report_caught(what, payload, made_at);
-                Err(io::Error::other(format!("{what}: {text}")))
-            }
+            Err(payload) => Err(this.callback.caught(payload, this.transport.0.made_at)),
         };
         if end.is_err() {
             this.transport.0.link.discard();
@@ -126,7 +95,7 @@ impl Pump {
             state.made.set(true);
             *callback = Callback::ConnectionMade;
             protocol.connection_made(transport);
-            state.tell_waiting();
+            state.begun.set();
         }
         loop {
             if let Some(next) = state.next.take() {
@@ -188,27 +157,21 @@ impl Pump {
         let state = self.transport.0.clone();
         state.phase.set(Phase::Lost);
         self.rest = None;
-        let next = state.next.take();
-        let (mut protocol, old) = match next {
-            Some(next) => (Some(next), self.protocol.take()),
-            None => (self.protocol.take(), None),
-        };
+        let (mut protocol, mut old) = (self.protocol.take(), state.next.take());
+        if old.is_some() {
+            std::mem::swap(&mut protocol, &mut old);
+        }
         if let Some(protocol) = &mut protocol
             && state.made.get()
         {
-            self.contain(Callback::ConnectionLost, || protocol.connection_lost(end.err()));
+            let lost = || protocol.connection_lost(end.err());
+            Callback::ConnectionLost.contain(state.made_at, lost);
         }
         state.link.close();
-        self.contain(Callback::Drop, || drop(old));
-        self.contain(Callback::Drop, || drop(protocol));
-        state.ended.set(true);
-        state.tell_waiting();
-    }
-
-    fn contain(&self, callback: Callback, run: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
-            report_caught(callback.panicked(), payload, self.transport.0.made_at);
-        }
+        Callback::Drop.contain(state.made_at, || drop(old));
+        Callback::Drop.contain(state.made_at, || drop(protocol));
+        state.begun.set();
+        state.ended.set();
     }
 }
 
@@ -216,8 +179,7 @@ impl Drop for Pump {
     /// Before the end of the connection it is the runtime's end, which sends what was written.
     fn drop(&mut self) {
         if self.protocol.is_some() {
-            let text = "the ringloop runtime of this connection has ended";
-            self.finish(Err(io::Error::new(io::ErrorKind::NotConnected, text)));
+            self.finish(Err(has_ended()));
         }
     }
 }

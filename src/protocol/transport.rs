@@ -9,7 +9,8 @@ use std::rc::{Rc, Weak};
 use bytes::Bytes;
 
 use super::IntoProtocol;
-use super::state::{Phase, State};
+use super::base::Phase;
+use super::state::State;
 use crate::buf::Lease;
 
 /// The connection of a protocol: takes what is to be sent, and never waits. asyncio's [`Transport`].
@@ -136,7 +137,9 @@ impl Transport {
     ///
     /// Dropping it changes nothing.
     pub async fn wait_closed(&self) {
-        poll_fn(|cx| self.0.poll_lost(cx)).await;
+        self.0.ended.wait().await;
+        // How it ended was told.
+        let _ = poll_fn(|cx| self.0.link.poll_closed(cx)).await;
     }
 
     /// Holds back what comes: the protocol is told nothing of it, nor of the peer's end, until
@@ -178,7 +181,7 @@ impl Transport {
         high: impl Into<Option<usize>>,
         low: impl Into<Option<usize>>,
     ) -> io::Result<()> {
-        self.0.set_marks(high.into(), low.into())
+        self.0.set_marks(high.into(), low.into(), self.0.buffered())
     }
 
     /// Bytes that were written and that the kernel has not taken, those on their way among them.

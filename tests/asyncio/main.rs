@@ -24,4 +24,5 @@ mod sync;
 mod table;
 mod tasks;
 mod timeouts;
+mod transports;
 mod unix;

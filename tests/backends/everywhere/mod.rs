@@ -7,6 +7,7 @@ mod files;
 mod fuse;
 mod opening;
 mod passing;
+mod protocols;
 mod reading;
 mod serving;
 mod streams;
@@ -59,6 +60,7 @@ fn cases() -> impl Iterator<Item = Case> {
         waiting::cases(),
         sync::cases(),
         passing::cases(),
+        protocols::cases(),
         together::cases(),
         unix::cases(),
     ];

@@ -82,7 +82,7 @@ async fn start_unix(cut: Cut, protocols: bool) -> Ends {
     };
     let ends = got.is_some();
     if let Some(server) = got {
-        let server = server.unwrap();
+        let _server = server.unwrap();
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream.write_all(b"hello").await.unwrap();
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 5);
