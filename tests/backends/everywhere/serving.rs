@@ -1,7 +1,9 @@
 //! Servers: their starts, and waiting for their end.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::SocketAddr as InetAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
 use ringloop::net::UnixStream;
@@ -15,7 +17,6 @@ use super::cut::{Cut, How};
 use super::opening::{is_free, taken_for_a_moment};
 use super::{Case, Ends, case, once};
 use crate::tcp::LOCAL;
-use crate::unix::Folder;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -49,7 +50,7 @@ impl Protocol for Echo {
 
 type Starting = std::pin::Pin<Box<dyn Future<Output = io::Result<Server>>>>;
 
-async fn is_served(address: SocketAddr) {
+async fn is_served(address: InetAddr) {
     let (mut reader, writer) = open_connection(address).await.unwrap();
     writer.write_all(b"hello").await.unwrap();
     let mut back = [0; 5];
@@ -57,7 +58,7 @@ async fn is_served(address: SocketAddr) {
     assert_eq!(&back, b"hello");
 }
 
-async fn start(cut: Cut, starting: fn(SocketAddr) -> Starting) -> Ends {
+async fn start(cut: Cut, starting: fn(InetAddr) -> Starting) -> Ends {
     let taken = taken_for_a_moment();
     let address = taken.local_addr().unwrap();
     let got = cut.off(starting(address), once(|| drop(taken))).await;
@@ -74,20 +75,26 @@ async fn start(cut: Cut, starting: fn(SocketAddr) -> Starting) -> Ends {
 }
 
 async fn start_unix(cut: Cut, protocols: bool) -> Ends {
-    let folder = Folder::new();
-    let path = folder.join("server");
+    // Taken, for the moment: a start waits a few turns for it.
+    let name = format!("\0ringloop-serving-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name[1..]).unwrap();
+    let taken = UnixListener::bind_addr(&address).unwrap();
+    let free = once(|| drop(taken));
     let got = match protocols {
-        false => cut.off(start_unix_server(path.clone(), echo), || {}).await,
-        true => cut.off(create_unix_server(|| Echo, path.clone()), || {}).await,
+        false => cut.off(start_unix_server(&name, echo), free).await,
+        true => cut.off(create_unix_server(|| Echo, &name), free).await,
     };
     let ends = got.is_some();
     if let Some(server) = got {
-        let _server = server.unwrap();
-        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let server = server.unwrap();
+        let mut stream = UnixStream::connect(&name).await.unwrap();
         stream.write_all(b"hello").await.unwrap();
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 5);
+        drop(stream);
+        server.close();
+        server.wait_closed().await;
     }
-    assert!(!path.exists());
+    drop(start_unix_server(&name, echo).await.unwrap());
     ends
 }
 

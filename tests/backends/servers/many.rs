@@ -3,6 +3,7 @@
 //! `RINGLOOP_TEST_CONNECTIONS` says how many; they come in waves, where descriptors are short.
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use ringloop::metrics;
 use ringloop::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
 use ringloop::server::Server;
 use ringloop::stream::{Reader, Writer};
-use ringloop::sync::Event;
+use ringloop::sync::{Event, Semaphore};
 use ringloop::task::{JoinSet, yield_now};
 use ringloop::time::{sleep, timeout};
 
@@ -28,6 +29,9 @@ const STALLED: usize = 512 * 1024;
 
 /// One write, at most.
 const WRITE: usize = 9000;
+
+/// How many dial at once.
+const DIALS: usize = 1000;
 
 /// Of the server's readers.
 const LIMIT: usize = 8 * 1024;
@@ -85,7 +89,6 @@ impl Plan {
 }
 
 /// How many bytes went in and came out, and how many connections came to which end.
-#[derive(Default)]
 struct World {
     seed: u64,
     up: Cell<(u64, u64)>,
@@ -96,11 +99,28 @@ struct World {
     ended: Cell<usize>,
     awaited: Cell<usize>,
     gate: Event,
+    /// Dials that are neither accepted nor refused: the kernel forgets those above the backlog.
+    dials: Semaphore,
     most_buffered: Cell<u64>,
     reads_dropped: Cell<usize>,
 }
 
 impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            up: Cell::default(),
+            down: Cell::default(),
+            served: Cell::default(),
+            ended: Cell::default(),
+            awaited: Cell::default(),
+            gate: Event::new(),
+            dials: Semaphore::new(DIALS),
+            most_buffered: Cell::default(),
+            reads_dropped: Cell::default(),
+        }
+    }
+
     fn look(&self) {
         self.most_buffered.set(self.most_buffered.get().max(metrics().buffered));
     }
@@ -136,6 +156,7 @@ async fn pause(numbers: &mut Numbers) {
 
 /// The handler's side. `None`: the connection ended before its time.
 async fn serve(mut reader: Reader, writer: Writer, world: Rc<World>) -> Option<()> {
+    world.dials.add_permits(1);
     let mut id = [0; 4];
     reader.read_exact(&mut id).await.ok()?;
     let plan = Plan::of(u32::from_le_bytes(id) as usize, world.seed);
@@ -207,19 +228,23 @@ async fn serve(mut reader: Reader, writer: Writer, world: Rc<World>) -> Option<(
     Some(())
 }
 
-async fn send_up(mut half: OwnedWriteHalf, plan: Plan, world: &World) -> Option<OwnedWriteHalf> {
+async fn send_up(
+    mut half: OwnedWriteHalf,
+    plan: Plan,
+    world: &World,
+) -> io::Result<OwnedWriteHalf> {
     let mut numbers = plan.numbers(3);
-    half.write_all(&(plan.id as u32).to_le_bytes()).await.ok()?;
+    half.write_all(&(plan.id as u32).to_le_bytes()).await?;
     let mut sent = 0;
     while sent < plan.up {
         let len = (1 + numbers.below(WRITE)).min(plan.up - sent);
         add(&world.up, len, 0);
-        half.write_all(pattern(plan.up_at() + sent, len)).await.ok()?;
+        half.write_all(pattern(plan.up_at() + sent, len)).await?;
         sent += len;
         pause(&mut numbers).await;
     }
-    half.shutdown().await.ok()?;
-    Some(half)
+    half.shutdown().await?;
+    Ok(half)
 }
 
 async fn receive_down(half: &mut OwnedReadHalf, plan: Plan, world: &World) -> Option<usize> {
@@ -250,6 +275,7 @@ async fn receive_down(half: &mut OwnedReadHalf, plan: Plan, world: &World) -> Op
 
 /// The client's side.
 async fn call(plan: Plan, address: std::net::SocketAddr, world: Rc<World>) {
+    world.dials.acquire().await.forget();
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut read, write) = stream.into_split();
     let send = send_up(write, plan, &world);
@@ -257,11 +283,13 @@ async fn call(plan: Plan, address: std::net::SocketAddr, world: Rc<World>) {
     match plan.kind {
         Kind::Whole | Kind::Stalled => {
             let (sent, got) = gather((send, receive)).await;
-            assert!(sent.is_some(), "{} could not send", plan.id);
+            if let Err(error) = sent {
+                panic!("{} could not send: {error}", plan.id);
+            }
             assert_eq!(got, Some(plan.down), "{} of {:?}", plan.id, plan.kind);
         }
         Kind::ServerGoes => {
-            gather((send, receive)).await;
+            let _ = gather((send, receive)).await;
         }
         Kind::ClientGoes => {
             let forever = async {
@@ -293,7 +321,7 @@ async fn all_of_them(all: usize, wave: usize) {
     let before = descriptors();
     let seed = seed();
     println!("{all} connections, {wave} at once, seed {seed}");
-    let world = Rc::new(World { seed, ..World::default() });
+    let world = Rc::new(World::new(seed));
     let given = world.clone();
     let server = Server::builder()
         .limit(LIMIT)
