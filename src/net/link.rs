@@ -4,6 +4,8 @@
 //! it to fall. Closing is for all who share it: what has been received and not read stays to be
 //! read, what was written is sent in the background, and then the descriptor goes, whoever is left.
 
+mod accepted;
+
 use std::cell::RefCell;
 use std::io;
 use std::rc::{Rc, Weak};
@@ -15,7 +17,7 @@ use super::inbox::{End, Inbox};
 use super::options::{self, Setting};
 use super::outbox::Piece;
 use super::receive::put_back;
-use super::socket::{Counts, Heir, Place, Socket};
+use super::socket::{Heir, Socket};
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
 use crate::buf::Lease;
@@ -24,6 +26,8 @@ use crate::op::Call;
 use crate::runtime::Core;
 use crate::sys::SockAddr;
 use crate::task::{poll_proceed, spend, wake};
+
+pub(crate) use accepted::WeakLink;
 
 /// A shared handle on a stream socket. The last one to go closes it.
 #[derive(Clone)]
@@ -40,32 +44,6 @@ struct State {
     heir: Rc<Heir>,
     peer: RefCell<Option<Box<SockAddr>>>,
     local: RefCell<Option<Box<SockAddr>>>,
-}
-
-/// A link that keeps nothing open.
-#[derive(Clone, Debug)]
-pub(crate) struct WeakLink {
-    state: Weak<State>,
-    /// The socket may outlive all its links, while it sends what was written.
-    socket: Weak<Socket>,
-}
-
-impl WeakLink {
-    /// As [`Link::close`]; a link that has gone was closed by that.
-    pub(crate) fn close(&self) {
-        if let Some(state) = self.state.upgrade() {
-            Link(state).close();
-        }
-    }
-
-    /// As [`Link::abort`], also where the links have gone and the socket has not.
-    pub(crate) fn abort(&self) {
-        if let Some(state) = self.state.upgrade() {
-            Link(state).abort();
-        } else if let Some(socket) = self.socket.upgrade() {
-            socket.abort();
-        }
-    }
 }
 
 impl From<TcpStream> for Link {
@@ -91,27 +69,6 @@ impl Link {
             peer: RefCell::new(None),
             local: RefCell::new(None),
         }))
-    }
-
-    /// The link of a connection whose peer is known.
-    pub(crate) fn accepted(stream: impl Into<Self>, peer: impl Into<SockAddr>) -> Self {
-        let link = stream.into();
-        link.0.peer.replace(Some(Box::new(peer.into())));
-        link
-    }
-
-    /// Lets `with` count the socket, in the place of that number, until it has gone. Once for a link, and before
-    /// it is closed.
-    pub(crate) fn count(&self, with: Rc<dyn Counts>, number: usize) {
-        if let Some(socket) = self.socket() {
-            socket.count(Place { with, number });
-        }
-    }
-
-    /// The link, as long as others hold it.
-    pub(crate) fn downgrade(&self) -> WeakLink {
-        let socket = self.socket().as_ref().map_or_else(Weak::new, Rc::downgrade);
-        WeakLink { state: Rc::downgrade(&self.0), socket }
     }
 
     /// The socket, held by itself: what follows may close the link.

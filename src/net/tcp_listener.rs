@@ -263,3 +263,22 @@ impl TcpListenerOptions {
         Ok(listener)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_listener_hands_down_its_connections_have() {
+        crate::run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            for (nodelay, keepalive) in [(false, None), (true, Some(Duration::from_secs(7)))] {
+                listener.hand_down(nodelay, keepalive).unwrap();
+                let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+                let (stream, _) = listener.accept().await.unwrap();
+                assert_eq!(stream.nodelay().unwrap(), nodelay);
+                assert_eq!(stream.keepalive().unwrap(), keepalive);
+            }
+        });
+    }
+}

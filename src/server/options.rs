@@ -20,11 +20,11 @@ pub struct ServerOptions {
     pub(super) name: Option<Arc<str>>,
     pub(super) backlog: u32,
     pub(super) max_connections: usize,
-    pub(super) reuse_port: bool,
-    pub(super) nodelay: bool,
-    pub(super) keepalive: Option<Duration>,
-    pub(super) limit: usize,
-    pub(super) start_serving: bool,
+    reuse_port: bool,
+    nodelay: bool,
+    keepalive: Option<Duration>,
+    limit: usize,
+    start_serving: bool,
     unix: UnixListenerOptions,
 }
 
@@ -300,7 +300,7 @@ impl ServerOptions {
         self.max_connections < usize::MAX
     }
 
-    pub(super) async fn bind(&self, to: impl ToSocketAddrs) -> io::Result<Vec<Listener>> {
+    async fn bind(&self, to: impl ToSocketAddrs) -> io::Result<Vec<Listener>> {
         self.check()?;
         let mut options = TcpListenerOptions::new();
         options.backlog(self.backlog).reuse_port(self.reuse_port);
@@ -317,7 +317,7 @@ impl ServerOptions {
         options.bind_each(to).await?.into_iter().map(listener).collect()
     }
 
-    pub(super) fn start(
+    fn start(
         &self,
         listeners: Vec<Listener>,
         connected: Connected,
