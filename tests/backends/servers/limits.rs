@@ -36,7 +36,7 @@ impl Drop for Busy {
     }
 }
 
-// Seen to fail when a connection took its place only in its handler.
+// Seen to fail when only those looked for room who began to accept, not those who were at it.
 #[test]
 fn two_listeners_share_one_limit_and_everybody_has_a_turn() {
     run_on_each(|| async {
