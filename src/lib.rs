@@ -56,6 +56,7 @@ mod op;
 pub mod protocol;
 pub mod queue;
 mod runtime;
+pub mod server;
 pub mod signal;
 pub mod stream;
 pub mod sync;

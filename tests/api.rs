@@ -19,6 +19,7 @@ use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
     TryPutError,
 };
+use ringloop::server::{Server, ServerOptions};
 use ringloop::sync::{
     Barrier, BarrierWaitResult, BoundedPermit, BoundedSemaphore, BrokenBarrier, Condvar, Event,
     Mutex, MutexGuard, Notify, OnceCell, OverRelease, OwnedMutexGuard, OwnedRwLockReadGuard,
@@ -87,6 +88,7 @@ travels!(
     TcpConnector,
     TcpListenerOptions,
     UnixListenerOptions,
+    ServerOptions,
     UCred,
     Interest,
     Ready,
@@ -123,8 +125,8 @@ lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Send: Transport, DatagramTransport);
 lacks!(Sync: Transport, DatagramTransport);
-lacks!(Send: File, Readiness, ReuniteError, PipeReader, PipeWriter);
-lacks!(Sync: File, Readiness, ReuniteError, PipeReader, PipeWriter);
+lacks!(Send: File, Readiness, ReuniteError, PipeReader, PipeWriter, Server);
+lacks!(Sync: File, Readiness, ReuniteError, PipeReader, PipeWriter, Server);
 lacks!(Send: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Sync: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
@@ -172,7 +174,7 @@ unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cance
 unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
 unpin!(PipeReader, PipeWriter, Readiness);
 unpin!(UdpSocket, UnixDatagram, Datagram);
-unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
+unpin!(Server, TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.
 const _: () = assert!(size_of::<Lease>() == 16 && size_of::<Option<Lease>>() == 16);

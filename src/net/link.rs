@@ -4,6 +4,8 @@
 //! it to fall. Closing is for all who share it: what has been received and not read stays to be
 //! read, what was written is sent in the background, and then the descriptor goes, whoever is left.
 
+mod accepted;
+
 use std::cell::RefCell;
 use std::io;
 use std::rc::{Rc, Weak};
@@ -25,6 +27,8 @@ use crate::op::Call;
 use crate::runtime::Core;
 use crate::sys::SockAddr;
 use crate::task::{poll_proceed, spend, wake};
+
+pub(crate) use accepted::WeakLink;
 
 /// A shared handle on a stream socket. The last one to go closes it.
 #[derive(Clone)]

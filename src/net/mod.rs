@@ -47,8 +47,9 @@ mod unix_datagram;
 mod waiters;
 
 pub(crate) use inbox::Inbox;
-pub(crate) use link::Link;
+pub(crate) use link::{Link, WeakLink};
 pub(crate) use search::Separators;
+pub(crate) use socket::Counts;
 
 pub use addr::{Family, ToSocketAddrs};
 pub use connect::TcpConnector;

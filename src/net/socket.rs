@@ -42,6 +42,26 @@ pub(super) struct Socket {
     pub(super) blocks: Cell<bool>,
     /// Who is told when the socket goes.
     heir: Cell<Option<Rc<Heir>>>,
+    /// Its place with a server, where one accepted it.
+    place: Cell<Option<Place>>,
+}
+
+/// Who counts sockets until they have gone.
+pub(crate) trait Counts {
+    /// The socket of that place has gone. Nothing of the loop is borrowed.
+    fn gone(&self, place: usize);
+}
+
+/// A place with whoever counts a socket; it is given up where the socket goes.
+pub(super) struct Place {
+    pub(super) with: Rc<dyn Counts>,
+    pub(super) number: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.with.gone(self.number);
+    }
 }
 
 /// What is left of a socket that has gone, for those who wait for that.
@@ -86,6 +106,7 @@ impl Socket {
             close_waits: Cell::new(false),
             blocks: Cell::new(false),
             heir: Cell::new(None),
+            place: Cell::new(None),
         })
     }
 
@@ -100,6 +121,11 @@ impl Socket {
     /// Tells `heir` how sending ended, when the socket goes.
     pub(super) fn bequeath(&self, heir: Rc<Heir>) {
         self.heir.set(Some(heir));
+    }
+
+    /// Counts it until it goes.
+    pub(super) fn count(&self, place: Place) {
+        self.place.set(Some(place));
     }
 
     /// `shutdown(2)`, after what was written has left, if `how` ends writing.

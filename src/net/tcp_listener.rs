@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::accept::{Acceptor, bind_patiently};
 use super::addr::{Family, ToSocketAddrs, resolve, resolve_to_bind};
@@ -129,6 +130,28 @@ impl TcpListener {
         self.acceptor.close();
     }
 
+    /// Begins to listen, where the options [deferred](TcpListenerOptions::deferred) that.
+    pub(crate) fn listen(&self, backlog: u32) -> io::Result<()> {
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        let listen = |fd: &Fd| fd.core().call(Call::Listen { fd: fd.raw(), backlog });
+        self.acceptor.with_fd(listen).map(drop)
+    }
+
+    /// Sets what connections inherit from their listener.
+    pub(crate) fn hand_down(&self, nodelay: bool, keepalive: Option<Duration>) -> io::Result<()> {
+        let nodelay = Setting::flag(libc::IPPROTO_TCP, libc::TCP_NODELAY, nodelay);
+        self.acceptor.with_fd(|fd| {
+            let set = |setting| options::set(fd.core(), fd.raw(), setting);
+            set(nodelay)?;
+            if let Some(idle) = keepalive {
+                let idle = options::seconds(idle);
+                set(Setting::int(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, idle))?;
+                set(Setting::flag(libc::SOL_SOCKET, libc::SO_KEEPALIVE, true))?;
+            }
+            Ok(())
+        })
+    }
+
     /// The address it listens on.
     ///
     /// # Errors
@@ -233,8 +256,29 @@ impl TcpListenerOptions {
             options::set(core, fd.raw(), only)?;
         }
         core.call(Call::Bind { fd: fd.raw(), address: &SockAddr::from(address) })?;
-        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
-        core.call(Call::Listen { fd: fd.raw(), backlog })?;
-        Ok(TcpListener::new(fd, self.parked))
+        let listener = TcpListener::new(fd, self.parked);
+        if !self.deferred {
+            listener.listen(self.backlog)?;
+        }
+        Ok(listener)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_listener_hands_down_its_connections_have() {
+        crate::run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            for (nodelay, keepalive) in [(false, None), (true, Some(Duration::from_secs(7)))] {
+                listener.hand_down(nodelay, keepalive).unwrap();
+                let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+                let (stream, _) = listener.accept().await.unwrap();
+                assert_eq!(stream.nodelay().unwrap(), nodelay);
+                assert_eq!(stream.keepalive().unwrap(), keepalive);
+            }
+        });
     }
 }

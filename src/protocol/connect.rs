@@ -119,6 +119,23 @@ where
     Ok(transport)
 }
 
+/// Begins a connection that a server has accepted.
+///
+/// # Panics
+///
+/// Outside a runtime.
+pub(crate) fn accepted<P, Kind>(
+    protocol: P,
+    link: Link,
+    name: Arc<str>,
+    made_at: &'static Location<'static>,
+) -> Transport
+where
+    P: IntoProtocol<Kind>,
+{
+    start(link, protocol.into_any(), name, made_at).0
+}
+
 /// Whoever asked for the connection has gone before it could be handed over: closes it.
 pub(super) struct CloseOnDrop<F: Fn()>(pub(super) Option<F>);
 

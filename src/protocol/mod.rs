@@ -75,6 +75,9 @@ mod pump;
 mod state;
 mod transport;
 
+pub(crate) use connect::{accepted, name_of};
+pub(crate) use transport::WeakTransport;
+
 pub use any::IntoProtocol;
 pub use callbacks::{BufferedProtocol, Eof, Protocol};
 pub use connect::{connect_accepted_socket, create_connection};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 
@@ -24,7 +24,22 @@ use crate::buf::Lease;
 #[doc(alias = "ReadTransport")]
 pub struct Transport(pub(super) Rc<State>);
 
+/// A transport that keeps nothing open.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakTransport(Weak<State>);
+
+impl WeakTransport {
+    pub(crate) fn upgrade(&self) -> Option<Transport> {
+        self.0.upgrade().map(Transport)
+    }
+}
+
 impl Transport {
+    /// The transport, as long as its connection lives or others hold it.
+    pub(crate) fn downgrade(&self) -> WeakTransport {
+        WeakTransport(Rc::downgrade(&self.0))
+    }
+
     /// Takes `data` in and sends it behind what was written before. What is written in one turn of the loop leaves
     /// together.
     ///

@@ -53,6 +53,8 @@ mod records;
 mod text;
 mod writer;
 
+pub(crate) use connect::pair;
+
 pub use connect::{open_connection, open_unix_connection};
 pub use copy::{copy, copy_bidirectional};
 pub use error::{IncompleteRead, LimitOverrun, ReadError};

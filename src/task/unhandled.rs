@@ -203,9 +203,7 @@ impl Spawn {
         let location = Location::caller();
         self.spawn(async move {
             if let Err(error) = future.await {
-                let (message, task) = ("a task failed", current());
-                let what = Unhandled { message, error: &error, panic: None, task, location };
-                tell(Hook::current().as_ref(), &what);
+                report_error("a task failed", &error, location);
             }
         })
     }

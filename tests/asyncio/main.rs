@@ -20,6 +20,7 @@ mod pipes;
 mod queue;
 mod raw;
 mod runner;
+mod servers;
 mod signals;
 mod streams;
 mod sync;

@@ -22,6 +22,7 @@ mod panics;
 mod pipes;
 mod readiness;
 mod remote;
+mod servers;
 mod smoke;
 mod syscalls;
 mod tasks;

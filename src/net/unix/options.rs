@@ -33,6 +33,8 @@ use crate::sys::SockAddr;
 pub struct UnixListenerOptions {
     backlog: u32,
     pub(super) parked: usize,
+    /// Bound only: [`UnixListener::listen`] follows.
+    deferred: bool,
     mode: Option<u32>,
     replace: bool,
     cleanup: bool,
@@ -41,7 +43,14 @@ pub struct UnixListenerOptions {
 impl UnixListenerOptions {
     /// The defaults.
     pub fn new() -> Self {
-        Self { backlog: 4096, parked: 256, mode: Some(0o600), replace: true, cleanup: true }
+        Self {
+            backlog: 4096,
+            parked: 256,
+            deferred: false,
+            mode: Some(0o600),
+            replace: true,
+            cleanup: true,
+        }
     }
 
     /// How many connections the kernel keeps before they are accepted (4096; the kernel lowers it to
@@ -55,7 +64,13 @@ impl UnixListenerOptions {
     /// accepting pauses; the rest stays in the kernel's backlog. As
     /// [`TcpListenerOptions::parked`](crate::net::TcpListenerOptions::parked).
     pub fn parked(&mut self, connections: usize) -> &mut Self {
-        self.parked = connections.max(1);
+        self.parked = connections;
+        self
+    }
+
+    /// Binds without listening yet: dials are refused until then.
+    pub(crate) fn deferred(&mut self) -> &mut Self {
+        self.deferred = true;
         self
     }
 
@@ -152,8 +167,9 @@ impl UnixListenerOptions {
     }
 
     fn listen(&self, fd: Fd, file: Option<SocketFile>) -> io::Result<UnixListener> {
-        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
-        fd.core().call(Call::Listen { fd: fd.raw(), backlog })?;
+        if !self.deferred {
+            listen(&fd, self.backlog)?;
+        }
         let file = match file {
             Some(file) if !self.cleanup => {
                 file.keep();
@@ -169,6 +185,11 @@ impl Default for UnixListenerOptions {
     fn default() -> Self {
         Self::new()
     }
+}
+
+pub(super) fn listen(fd: &Fd, backlog: u32) -> io::Result<()> {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    fd.core().call(Call::Listen { fd: fd.raw(), backlog }).map(drop)
 }
 
 /// A socket with that address; its file has no permissions beyond `mode`, from its first moment.

@@ -11,6 +11,7 @@ mod passing;
 mod pipes;
 mod protocols;
 mod reading;
+mod serving;
 mod streams;
 mod sync;
 mod together;
@@ -57,6 +58,7 @@ fn cases() -> impl Iterator<Item = Case> {
         writing::cases(),
         opening::cases(),
         datagrams::cases(),
+        serving::cases(),
         files::cases(),
         waiting::cases(),
         sync::cases(),

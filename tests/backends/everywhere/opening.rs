@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// A port that somebody else has, for the moment: a bind waits a few turns for it. On an address of
 /// this process, where nobody's outgoing connection takes it meanwhile.
-fn taken_for_a_moment() -> std::net::TcpListener {
+pub(super) fn taken_for_a_moment() -> std::net::TcpListener {
     let [.., a, b] = std::process::id().to_be_bytes();
     std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, 1, a, b), 0)).unwrap()
 }
@@ -96,7 +96,7 @@ async fn bind_each_with_options(cut: Cut) -> Ends {
 }
 
 /// Nobody kept the port, and it can be listened on.
-async fn is_free(address: std::net::SocketAddr) {
+pub(super) async fn is_free(address: std::net::SocketAddr) {
     let listener = TcpListener::bind(address).await.unwrap();
     let dialled = StdStream::connect(address).unwrap();
     let (_, peer) = listener.accept().await.unwrap();
