@@ -376,7 +376,7 @@ mod tests {
     // Seen to fail when the header was not counted, and when an error stopped the queue.
     #[test]
     fn what_waits_is_counted_with_its_header_and_leaves_in_order_also_after_a_close() {
-        crate::run(async {
+        crate::runtime::run(async {
             let noting = Noting::default();
             let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn an_abort_discards_what_waits() {
-        crate::run(async {
+        crate::runtime::run(async {
             let noting = Noting::default();
             let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();

@@ -1,16 +1,15 @@
 //! Descriptors that travel with the bytes.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringloop::net::UnixStream;
 use ringloop::spawn;
 
 use super::Folder;
-use crate::support::{on_each_backend, run_on_each};
-use crate::tcp::{check, descriptors, pattern, poll_once, turns};
+use crate::support::run_on_each;
+use crate::tcp::{check, pattern, poll_once, turns};
 
 /// Files that know their number.
 pub(super) fn numbered(n: u8) -> Vec<File> {
