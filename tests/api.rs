@@ -10,8 +10,8 @@ use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
     Datagram, Ecn, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector,
-    TcpListener, TcpListenerOptions, TcpStream, Transmit, UdpSocket, UdpSocketOptions,
-    UnixDatagram, WriteHalf,
+    TcpListener, TcpListenerOptions, TcpStream, Transmit, UCred, UdpSocket, UdpSocketOptions,
+    UnixDatagram, UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
 };
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
@@ -87,6 +87,8 @@ travels!(
     UdpSocketOptions,
     Transmit<'static>,
     Ecn,
+    UnixListenerOptions,
+    UCred,
     YieldNow,
     Elapsed,
     MissedTickBehavior,
@@ -114,6 +116,8 @@ lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Send: File, Readiness, ReuniteError);
 lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
+lacks!(Sync: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
 lacks!(Sync: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
 lacks!(Send: oneshot::Sender<u8>, mpsc::Sender<u8>, mpsc::UnboundedSender<u8>, watch::Sender<u8>, broadcast::Sender<u8>);
@@ -157,13 +161,14 @@ unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(UdpSocket, UnixDatagram, Datagram);
+unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.
 const _: () = assert!(size_of::<Lease>() == 16 && size_of::<Option<Lease>>() == 16);
 const _: () = assert!(size_of::<JoinHandle<[u8; 1000]>>() == 16);
 const _: () = assert!(size_of::<Option<JoinHandle<u8>>>() == 16);
-const _: () = assert!(size_of::<TcpStream>() == 8);
+const _: () = assert!(size_of::<TcpStream>() == 8 && size_of::<UnixStream>() == 8);
 const _: () = assert!(size_of::<RemoteJoinHandle<[u8; 1000]>>() == 8);
 const _: () = assert!(size_of::<Sleep>() <= 40);
 

@@ -113,6 +113,11 @@ impl Outbox {
         self.buffered == 0
     }
 
+    /// All bytes that it holds, in flight or not.
+    pub(super) fn buffered(&self) -> usize {
+        self.buffered
+    }
+
     pub(super) fn sending(&self) -> Option<Token> {
         self.sending
     }
@@ -120,6 +125,10 @@ impl Outbox {
     /// Whether it has bytes that no send carries yet.
     pub(super) fn wants_flush(&self) -> bool {
         self.sending.is_none() && !self.is_empty()
+    }
+
+    pub(super) fn errno(&self) -> Option<i32> {
+        self.error
     }
 
     /// The error that ended sending.

@@ -19,7 +19,7 @@ pub(super) const HEAP_PIECE: u32 = 4096;
 
 impl Socket {
     /// Waits for bytes or the end, then lets `take` have them. `Ok(None)` is the end.
-    fn poll_take<T>(
+    pub(super) fn poll_take<T>(
         self: &Rc<Self>,
         cx: &Context<'_>,
         take: impl FnOnce(&mut Inbox) -> T,
@@ -69,23 +69,32 @@ impl Socket {
         if into.is_empty() {
             return Ok(0);
         }
-        let read = poll_fn(|cx| {
-            if self.wants_large(into.len()) {
-                ready!(poll_proceed(cx));
-                let fetched = self.fetch_into(into);
-                if fetched > 0 {
-                    return Poll::Ready(Ok(Some(fetched)));
-                }
+        poll_fn(|cx| self.poll_read(cx, into)).await
+    }
+
+    pub(super) fn poll_read(
+        self: &Rc<Self>,
+        cx: &Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.wants_large(into.len()) {
+            ready!(poll_proceed(cx));
+            let fetched = self.fetch_into(into);
+            if fetched > 0 {
+                return Poll::Ready(Ok(fetched));
             }
-            self.poll_take(cx, |inbox| inbox.read(into))
-        })
-        .await?;
-        Ok(read.unwrap_or(0))
+        }
+        let read = ready!(self.poll_take(cx, |inbox| inbox.read(into)))?;
+        Poll::Ready(Ok(read.unwrap_or(0)))
     }
 
     pub(super) async fn read_chunk(self: &Rc<Self>) -> io::Result<Option<Lease>> {
-        let chunk = poll_fn(|cx| self.poll_take(cx, Inbox::pop)).await?;
-        Ok(chunk.flatten())
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    pub(super) fn poll_chunk(self: &Rc<Self>, cx: &Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+        let chunk = ready!(self.poll_take(cx, Inbox::pop))?;
+        Poll::Ready(Ok(chunk.flatten()))
     }
 
     pub(super) async fn peek(self: &Rc<Self>, into: &mut [u8]) -> io::Result<usize> {
@@ -94,7 +103,11 @@ impl Socket {
         }
         let peeked = poll_fn(|cx| {
             // What a call would fetch is fetched when the inbox is empty; what is peeked at must grow.
-            self.inbox.borrow_mut().traffic = Traffic::new();
+            if self.inbox.borrow().traffic.is_by_call() {
+                self.fetch_more();
+            } else {
+                self.inbox.borrow_mut().traffic = Traffic::new();
+            }
             self.poll_take(cx, |inbox| inbox.peek(into))
         })
         .await?;
@@ -240,6 +253,16 @@ impl Socket {
         };
         let block = block.filter(|_| len > 0)?;
         Some(pool.adopt_filled(block, len))
+    }
+
+    /// What is parked, for somebody else to keep; behind it is the end.
+    pub(super) fn take_parked(&self) -> Inbox {
+        let mut inbox = self.inbox.borrow_mut();
+        let mut taken = Inbox::new();
+        while let Some(lease) = inbox.pop() {
+            taken.push(lease);
+        }
+        taken
     }
 
     /// Ends reading: what is parked or still arrives is dropped.

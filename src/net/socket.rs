@@ -6,9 +6,11 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
+use std::task::Waker;
 
 use super::inbox::{Inbox, Receive};
 use super::outbox::Outbox;
+use super::unix::Parked;
 use crate::op::{Call, Completion};
 use crate::runtime::{Core, Fd, Role, Sink, TimerKey, Wakes};
 
@@ -20,9 +22,11 @@ pub(super) struct Socket {
     pub(super) fd: Fd,
     pub(super) inbox: RefCell<Inbox>,
     pub(super) outbox: RefCell<Outbox>,
+    /// The descriptors that came with the bytes of a Unix stream, where they are wanted.
+    pub(super) rights: RefCell<Option<Box<Parked>>>,
     /// Set when nobody will read any more; what arrives is dropped.
     pub(super) read_closed: Cell<bool>,
-    /// Set when nobody will write any more; then what to do when the outbox is empty.
+    /// What to do when the outbox is empty, where nobody will write any more.
     pub(super) after_flush: Cell<AfterFlush>,
     /// Set while a dropped writer's bytes are on their way: the bound of their time.
     pub(super) lingering: Cell<Option<TimerKey>>,
@@ -30,13 +34,23 @@ pub(super) struct Socket {
     pub(super) lost: Cell<Option<i32>>,
     /// Set while `SO_LINGER` would let `close(2)` wait, and with it the loop.
     pub(super) close_waits: Cell<bool>,
+    /// Who is told when the socket goes.
+    heir: Cell<Option<Rc<Heir>>>,
+}
+
+/// What is left of a socket that has gone, for those who wait for that.
+#[derive(Debug, Default)]
+pub(super) struct Heir {
+    /// Why what was written could not be sent: an errno.
+    pub(super) failed: Cell<Option<i32>>,
+    pub(super) waiting: RefCell<Vec<Waker>>,
 }
 
 /// What happens once a dropped writer's bytes have left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum AfterFlush {
     Nothing,
-    /// The owned write half was dropped: the peer sees the end.
+    /// The owned write half was dropped, or its user wrote the end: the peer sees it.
     Shutdown,
 }
 
@@ -46,11 +60,13 @@ impl Socket {
             fd,
             inbox: RefCell::new(Inbox::new()),
             outbox: RefCell::new(Outbox::new()),
+            rights: RefCell::new(None),
             read_closed: Cell::new(false),
             after_flush: Cell::new(AfterFlush::Nothing),
             lingering: Cell::new(None),
             lost: Cell::new(None),
             close_waits: Cell::new(false),
+            heir: Cell::new(None),
         })
     }
 
@@ -60,6 +76,11 @@ impl Socket {
 
     pub(super) fn core(&self) -> &Rc<Core> {
         self.fd.core()
+    }
+
+    /// Tells `heir` how sending ended, when the socket goes.
+    pub(super) fn bequeath(&self, heir: Rc<Heir>) {
+        self.heir.set(Some(heir));
     }
 
     /// `shutdown(2)`, after what was written has left, if `how` ends writing.
@@ -95,12 +116,19 @@ impl Socket {
 
     /// The write half is gone: sends what it had taken, then shuts down writing.
     pub(super) fn close_write(self: &Rc<Self>) {
-        self.after_flush.set(AfterFlush::Shutdown);
-        if self.outbox.borrow().is_empty() {
-            let _ = self.core().call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR });
-        } else {
+        let _ = self.write_eof();
+        if !self.outbox.borrow().is_empty() {
             self.linger();
         }
+    }
+
+    /// Shuts down writing, behind what has been taken. Does not wait for it.
+    pub(super) fn write_eof(&self) -> io::Result<()> {
+        self.after_flush.set(AfterFlush::Shutdown);
+        if self.outbox.borrow().is_empty() {
+            self.core().call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR })?;
+        }
+        Ok(())
     }
 
     /// The stream is gone: what it had taken is sent in the background.
@@ -162,6 +190,16 @@ impl Sink for Socket {
     fn alarm(self: Rc<Self>, wakes: &mut Wakes) {
         self.cut_off();
         self.fail_outbox(libc::ETIMEDOUT, wakes);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Nothing of the loop is borrowed where a socket goes.
+        if let Some(heir) = self.heir.take() {
+            heir.failed.set(self.outbox.get_mut().errno());
+            heir.waiting.take().into_iter().for_each(crate::task::wake);
+        }
     }
 }
 

@@ -70,6 +70,59 @@ impl Socket {
         Ok(())
     }
 
+    /// Takes all of `bytes` in, without waiting for room.
+    pub(super) fn put(self: &Rc<Self>, bytes: &[u8]) -> io::Result<()> {
+        let mut outbox = self.may_put()?;
+        let was_empty = outbox.is_empty();
+        let went = self.send_now(&mut outbox, bytes)?;
+        outbox.push_copy(&bytes[went..], self.core().spares());
+        self.filled(outbox, was_empty);
+        Ok(())
+    }
+
+    /// As [`put`](Self::put), without copying.
+    pub(super) fn put_piece(self: &Rc<Self>, piece: Piece) -> io::Result<()> {
+        // Refused or empty, it is dropped when nothing is borrowed: the owner of foreign bytes is user code.
+        let mut outbox = self.may_put()?;
+        if piece.bytes().is_empty() {
+            drop(outbox);
+            return Ok(());
+        }
+        let was_empty = outbox.is_empty();
+        outbox.push(piece, self.core().pool());
+        self.filled(outbox, was_empty);
+        Ok(())
+    }
+
+    /// The outbox, if it takes more.
+    fn may_put(&self) -> io::Result<RefMut<'_, Outbox>> {
+        if self.after_flush.get() == AfterFlush::Shutdown {
+            let kind = io::ErrorKind::BrokenPipe;
+            return Err(io::Error::new(kind, "a write after the end of writing (write_eof)"));
+        }
+        self.core().may_wait()?;
+        let outbox = self.outbox.borrow_mut();
+        outbox.check()?;
+        Ok(outbox)
+    }
+
+    pub(super) fn buffered(&self) -> usize {
+        self.outbox.borrow().buffered()
+    }
+
+    /// Waits until no more than `low` bytes are left of what was taken. An error comes at once.
+    pub(super) fn poll_drained(&self, cx: &Context<'_>, low: usize) -> Poll<io::Result<()>> {
+        ready!(poll_proceed(cx));
+        let outbox = self.outbox.borrow_mut();
+        outbox.check()?;
+        if outbox.buffered() <= low {
+            spend();
+            return Poll::Ready(Ok(()));
+        }
+        self.core().may_wait()?;
+        self.park_writer(outbox, cx)
+    }
+
     pub(super) async fn write_vectored(
         self: &Rc<Self>,
         slices: &[io::IoSlice<'_>],

@@ -22,3 +22,4 @@ mod sync;
 mod table;
 mod tasks;
 mod timeouts;
+mod unix;
