@@ -43,7 +43,6 @@ mod tcp_stream;
 mod transmit;
 mod udp;
 mod unix;
-mod unix_datagram;
 mod waiters;
 
 pub(crate) use inbox::Inbox;
@@ -65,5 +64,4 @@ pub use stream_socket::StreamSocket;
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;
 pub use udp::{Datagram, Ecn, Transmit, UdpSocket, UdpSocketOptions};
-pub use unix::{UCred, UnixListener, UnixListenerOptions, UnixStream};
-pub use unix_datagram::UnixDatagram;
+pub use unix::{UCred, UnixDatagram, UnixListener, UnixListenerOptions, UnixStream};

@@ -103,12 +103,16 @@ fn paths_abstract_names_and_sockets_without_a_name_talk_to_each_other() {
 #[test]
 fn a_name_that_is_taken_or_wrong_is_an_error() {
     run_on_each(|| async {
-        let path = TempPath::new();
-        let first = UnixDatagram::bind(&path.0).unwrap();
-        assert_eq!(UnixDatagram::bind(&path.0).unwrap_err().kind(), ErrorKind::AddrInUse);
+        let name = name();
+        let first = UnixDatagram::bind_addr(&name).unwrap();
+        assert_eq!(UnixDatagram::bind_addr(&name).unwrap_err().kind(), ErrorKind::AddrInUse);
         let long = "x".repeat(200);
-        assert_eq!(UnixDatagram::bind(&long).unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(first.send_to(b"x", &long).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        for wrong in [&long[..], "", "a\0b"] {
+            assert_eq!(UnixDatagram::bind(wrong).unwrap_err().kind(), ErrorKind::InvalidInput);
+            let error = first.send_to(b"x", wrong).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(first.connect(wrong).await.is_err());
+        }
         let missing = UnixDatagram::bind("/nowhere/at/all").unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
         let unbound = UnixDatagram::unbound().unwrap();
@@ -119,8 +123,37 @@ fn a_name_that_is_taken_or_wrong_is_an_error() {
         assert_eq!(unbound.peer_addr().unwrap_err().kind(), ErrorKind::NotConnected);
         drop(first);
         turns(LOOKS).await;
-        let error = unbound.send_to(b"x", &path.0).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "the file outlives its socket");
+        let error = unbound.send_to_addr(b"x", &name).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    });
+}
+
+// Seen to fail when the file is not removed.
+#[test]
+fn a_socket_file_is_replaced_and_removed_and_a_file_of_another_kind_is_refused() {
+    run_on_each(|| async {
+        let path = TempPath::new();
+        // What a program leaves that was killed.
+        drop(StdDatagram::bind(&path.0).unwrap());
+        assert!(path.0.exists());
+        let first = UnixDatagram::bind(&path.0).unwrap();
+        let second = UnixDatagram::bind(&path.0).unwrap();
+        drop(first);
+        assert!(path.0.exists(), "it is another's by now");
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.send_to(b"x", &path.0).await.unwrap();
+        assert_eq!(second.recv(&mut [0; 4]).await.unwrap(), 1);
+        drop(second);
+        assert!(!path.0.exists());
+        std::fs::write(&path.0, "a file").unwrap();
+        let error = UnixDatagram::bind(&path.0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert_eq!(std::fs::read(&path.0).unwrap(), b"a file");
+        std::fs::remove_file(&path.0).unwrap();
+        // Whoever takes the socket over takes the file along.
+        let std = UnixDatagram::bind(&path.0).unwrap().into_std().unwrap();
+        sender.send_to(b"y", &path.0).await.unwrap();
+        assert_eq!(std.recv(&mut [0; 4]).unwrap(), 1);
     });
 }
 

@@ -54,7 +54,7 @@ async fn take(ours: Rc<UdpSocket>, taken: Taken, form: u64) {
     }
 }
 
-// Seen to fail when a future that is dropped keeps what it was woken for.
+// Seen to fail when `recv_chunk` awaits something between taking a datagram and handing it out.
 #[test]
 fn each_datagram_is_taken_once_whoever_is_cut_off() {
     run_on_each(|| async {

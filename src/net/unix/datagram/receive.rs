@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use super::UnixDatagram;
 use crate::buf::{Block, Lease};
 use crate::net::endpoint::{Endpoint, State};
+use crate::net::unix::addr::unnamed;
 use crate::op::Call;
 use crate::sys::SockAddr;
 
@@ -125,7 +126,6 @@ impl UnixDatagram {
 /// The sender's name. One that std has no room for, a path of all 108 bytes, counts as none: what was sent
 /// must not be lost for it.
 fn sender(from: SockAddr) -> SocketAddr {
-    let unnamed = || SocketAddr::from_pathname("").expect("it is std's word for none");
     from.to_unix().unwrap_or_else(|_| unnamed())
 }
 

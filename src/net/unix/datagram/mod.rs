@@ -7,6 +7,8 @@ use std::os::unix::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::addr::{address, local_addr, peer_addr};
+use super::file::{SocketFile, in_use, make_room};
 use crate::buf::Stable;
 use crate::net::endpoint::{Endpoint, Kind};
 use crate::net::op::AttachOp;
@@ -18,9 +20,7 @@ use crate::sys::{SockAddr, file};
 ///
 /// Nothing is dropped on the way: a receiver's queue that is full (`net.unix.max_dgram_qlen`, 10) holds
 /// the sender up. All of it works by `&self`: several tasks may send, and several may receive; those are
-/// served in turn. Names are paths, or abstract ones
-/// ([`SocketAddrExt::from_abstract_name`](std::os::linux::net::SocketAddrExt::from_abstract_name)).
-/// See `unix(7)`.
+/// served in turn. A name is a path, or an abstract one, which begins with a zero byte. See `unix(7)`.
 ///
 /// # Examples
 ///
@@ -39,62 +39,60 @@ use crate::sys::{SockAddr, file};
 #[derive(Debug)]
 pub struct UnixDatagram {
     endpoint: Rc<Endpoint>,
+    file: Option<SocketFile>,
 }
 
 impl UnixDatagram {
-    /// Binds to a path, where a socket file appears. It stays when the socket is dropped.
+    /// Binds to a path, where a file appears, or to an abstract name, where `path` begins with a zero byte.
+    ///
+    /// The file of a socket that was there before is replaced, any other file is refused. It is removed
+    /// when the socket is dropped, unless another has taken its place. Its permissions, which say who may
+    /// send, are those that the `umask(2)` of the process leaves.
     ///
     /// # Errors
     ///
-    /// `AddrInUse`: there is a file of that name; `NotFound` and `PermissionDenied` for the folder;
-    /// `InvalidInput` for a path that is too long (107 bytes); `NotConnected` outside a runtime.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use ringloop::net::UnixDatagram;
-    ///
-    /// ringloop::run(async {
-    ///     let log = UnixDatagram::bind("/run/log")?;
-    ///     loop {
-    ///         let (message, _) = log.recv_chunk().await?;
-    ///         println!("{}", String::from_utf8_lossy(&message));
-    ///     }
-    ///     #[allow(unreachable_code)]
-    ///     std::io::Result::Ok(())
-    /// }).unwrap();
-    /// ```
-    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::bind_addr(&SocketAddr::from_pathname(path)?)
-    }
-
-    /// Binds to an address, such as an abstract name.
-    ///
-    /// # Errors
-    ///
-    /// As [`bind`](Self::bind).
+    /// `AddrInUse`: there is a file of that name which is no socket, or somebody has the abstract name;
+    /// `NotFound` and `PermissionDenied` for the folder; `InvalidInput` for a path that is empty or too long
+    /// (107 bytes); `NotConnected` outside a runtime.
     ///
     /// # Examples
     ///
     /// ```
-    /// use std::os::linux::net::SocketAddrExt;
-    /// use std::os::unix::net::SocketAddr;
     /// use ringloop::net::UnixDatagram;
     ///
     /// ringloop::run(async {
-    ///     let name = SocketAddr::from_abstract_name(format!("ringloop-{}", std::process::id()))?;
-    ///     let named = UnixDatagram::bind_addr(&name)?;
-    ///     let other = UnixDatagram::unbound()?;
-    ///     other.send_to_addr(b"hello", &name).await?;
+    ///     let name = format!("\0ringloop-{}", std::process::id());
+    ///     let named = UnixDatagram::bind(&name)?;
+    ///     UnixDatagram::unbound()?.send_to(b"hello", &name).await?;
     ///     let (message, sender) = named.recv_chunk().await?;
     ///     assert!(&message[..] == b"hello" && sender.is_unnamed());
     ///     std::io::Result::Ok(())
     /// }).unwrap();
     /// ```
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::bind_addr(&address(path.as_ref())?)
+    }
+
+    /// As [`bind`](Self::bind), to an address of std's; to an unnamed one under an abstract name of the
+    /// kernel's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        let this = Self::unbound()?;
-        let fd = this.endpoint.fd().raw();
-        this.endpoint.core().call(Call::Bind { fd, address: &SockAddr::from(address) })?;
+        let mut this = Self::unbound()?;
+        let path = address.as_pathname();
+        path.into_iter().for_each(make_room);
+        let (core, fd) = (this.endpoint.core(), this.endpoint.fd().raw());
+        let bound = core.call(Call::Bind { fd, address: &SockAddr::from(address) });
+        let file = match (bound, path) {
+            (Ok(_), path) => path.map(|path| SocketFile::new(core, path)),
+            (Err(error), Some(path)) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(in_use(path));
+            }
+            (Err(error), _) => return Err(error),
+        };
+        this.file = file;
         Ok(this)
     }
 
@@ -133,23 +131,25 @@ impl UnixDatagram {
         Self::new(fd)
     }
 
-    /// Gives the socket back to std, in blocking mode. What has come is still in it.
+    /// Gives the socket back to std, in blocking mode. What has come is still in it, and its file stays.
     ///
     /// The descriptor is a duplicate: its number differs.
     ///
     /// # Errors
     ///
     /// What `fcntl(2)` says; the socket is closed then.
-    pub fn into_std(self) -> io::Result<std::os::unix::net::UnixDatagram> {
+    pub fn into_std(mut self) -> io::Result<std::os::unix::net::UnixDatagram> {
+        let file = self.file.take();
         let fd = self.endpoint.fd();
         let copy = fd.core().call(Call::Duplicate { fd: fd.raw() })?;
         let socket = std::os::unix::net::UnixDatagram::from(file::own(copy));
         fd.core().call(Call::SetNonblocking { fd: copy, on: false })?;
+        file.into_iter().for_each(SocketFile::keep);
         Ok(socket)
     }
 
     fn new(fd: Fd) -> io::Result<Self> {
-        Ok(Self { endpoint: Endpoint::new(fd, Kind::Unix, 0)? })
+        Ok(Self { endpoint: Endpoint::new(fd, Kind::Unix, 0)?, file: None })
     }
 
     /// Makes the socket at a path this one's peer: [`send`](Self::send) sends to it, and nobody else's
@@ -164,7 +164,7 @@ impl UnixDatagram {
     ///
     /// Dropping it may leave the socket connected or not.
     pub async fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        self.connect_addr(&SocketAddr::from_pathname(path)?).await
+        self.connect_addr(&address(path.as_ref())?).await
     }
 
     /// As [`connect`](Self::connect), to an address.
@@ -188,9 +188,7 @@ impl UnixDatagram {
     ///
     /// `NotConnected` once the runtime has ended.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let (fd, mut address) = (self.endpoint.fd().raw(), SockAddr::empty());
-        self.endpoint.core().call(Call::LocalAddr { fd, address: &mut address })?;
-        address.to_unix()
+        local_addr(self.endpoint.fd())
     }
 
     /// The name of the peer that it is connected to.
@@ -199,9 +197,7 @@ impl UnixDatagram {
     ///
     /// `NotConnected`: to none, or the runtime has ended.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        let (fd, mut address) = (self.endpoint.fd().raw(), SockAddr::empty());
-        self.endpoint.core().call(Call::PeerAddr { fd, address: &mut address })?;
-        address.to_unix()
+        peer_addr(self.endpoint.fd())
     }
 
     /// Sends a datagram to the socket's peer, as soon as there is room for it. Gives its length.
@@ -233,7 +229,7 @@ impl UnixDatagram {
     /// Dropping it has sent nothing.
     #[doc(alias = "sendto")]
     pub async fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.send_to_addr(bytes, &SocketAddr::from_pathname(path)?).await
+        self.send_to_addr(bytes, &address(path.as_ref())?).await
     }
 
     /// As [`send_to`](Self::send_to), to an address.
@@ -273,6 +269,8 @@ impl UnixDatagram {
 
 impl Drop for UnixDatagram {
     fn drop(&mut self) {
+        // Before the descriptor is closed.
+        drop(self.file.take());
         self.endpoint.close();
     }
 }
