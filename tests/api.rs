@@ -20,6 +20,7 @@ use ringloop::queue::{
     TryPutError,
 };
 use ringloop::server::{Server, ServerOptions};
+use ringloop::stream::{IncompleteRead, LimitOverrun, Lines, ReadError, Reader, Writer};
 use ringloop::sync::{
     Barrier, BarrierWaitResult, BoundedPermit, BoundedSemaphore, BrokenBarrier, Condvar, Event,
     Mutex, MutexGuard, Notify, OnceCell, OverRelease, OwnedMutexGuard, OwnedRwLockReadGuard,
@@ -119,6 +120,8 @@ travels!(
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
 lacks!(Send: UdpSocket, UnixDatagram, Datagram);
 lacks!(Sync: UdpSocket, UnixDatagram, Datagram);
+lacks!(Send: Reader, Writer, Lines<'static>);
+lacks!(Sync: Reader, Writer, Lines<'static>);
 lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
@@ -174,6 +177,8 @@ unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cance
 unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
 unpin!(PipeReader, PipeWriter, Readiness);
 unpin!(UdpSocket, UnixDatagram, Datagram);
+travels!(IncompleteRead, LimitOverrun, ReadError);
+unpin!(Reader, Writer, Lines<'static>);
 unpin!(Server, TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

@@ -115,7 +115,8 @@ async fn cut_everywhere(whole: Whole, fate: Fate, mut reader: Reader, mut theirs
     assert_eq!(pin!(reader.read(&mut last)).await.unwrap(), 1, "{whole:?} {fate:?}");
 }
 
-// S-14, checks 95 and 96. Seen to fail when a long exact read did not put back what it had.
+// S-14, checks 95 and 96. Seen to hang when a long exact read did not put back what it had, and to
+// fail when the search went on one byte too far on.
 #[test]
 fn a_read_that_is_dropped_anywhere_has_taken_nothing_wherever_the_bytes_are_split() {
     run_on_each(|| async {

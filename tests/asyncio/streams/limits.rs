@@ -63,8 +63,7 @@ async fn parked(reader: &mut Reader, most: usize) -> usize {
     count
 }
 
-// S-04, check 97. Seen to fail when the total of an arming does not go by the limit, and when a reader
-// that has taken a part does not let receiving go on.
+// S-04, check 97. Seen to fail when the total of an arming does not go by the limit.
 #[test]
 fn receiving_pauses_above_twice_the_limit_and_goes_on_below_it() {
     on_each_backend(|builder| {
@@ -149,6 +148,7 @@ fn a_line_comes_whole_where_others_have_used_up_all_memory() {
     });
 }
 
+// Seen to hang when nothing more was fetched, and when it was not watched for, behind what is parked.
 // Bulk: lines and records of a stream that is fetched by calls, over the borders of its pieces.
 #[test]
 fn lines_of_bulk_are_whole_and_in_order() {
