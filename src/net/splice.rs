@@ -139,11 +139,13 @@ impl Socket {
         let is_ours = |socket: &Self| {
             socket.pipe.is_none() && !socket.blocks.get() && socket.rights.borrow().is_none()
         };
-        let (a, b) = (is_pipe(self), is_pipe(to));
-        (a || b)
-            && (a || is_ours(self))
-            && (b || is_ours(to))
-            && self.may_fetch(&self.inbox.borrow())
+        let fit = match (is_pipe(self), is_pipe(to)) {
+            (true, true) => true,
+            (true, false) => is_ours(to),
+            (false, true) => is_ours(self),
+            (false, false) => false,
+        };
+        fit && self.may_fetch(&self.inbox.borrow())
     }
 
     /// One `splice(2)`: how many bytes; 0 where a read has to answer.

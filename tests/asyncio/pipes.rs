@@ -213,11 +213,9 @@ fn a_peer_that_goes_midway_is_an_error_and_the_files_position_is_as_it_was() {
             theirs.abort();
         });
         let mut range = 0..u64::MAX;
-        let error = loop {
-            match ours.send_file(&file, &mut range).await {
-                Ok(_) => break ours.flush().await.unwrap_err(),
-                Err(error) => break error,
-            }
+        let error = match ours.send_file(&file, &mut range).await {
+            Ok(_) => ours.flush().await.unwrap_err(),
+            Err(error) => error,
         };
         assert!(
             matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),

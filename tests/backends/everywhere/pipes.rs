@@ -375,7 +375,7 @@ async fn send_file_to_socket(cut: Cut, of: Of) -> Ends {
         let mut ours = ringloop::net::UnixStream::from_std(ours).unwrap();
         ours.set_send_buffer_size(8 << 10).unwrap();
         let mut peer = Receiver { from: theirs, all: Vec::new() };
-        let got = cut.off(ours.send_file(&file, &mut range), || drop(peer.drain())).await;
+        let got = cut.off(ours.send_file(&file, &mut range), || _ = peer.drain()).await;
         drop(ours);
         return peer.has_got(cut, got, range).await;
     }
@@ -386,15 +386,15 @@ async fn send_file_to_socket(cut: Cut, of: Of) -> Ends {
     let got = match of {
         Of::Half => {
             let (_, mut half) = ours.split();
-            cut.off(half.send_file(&file, &mut range), || drop(peer.drain())).await
+            cut.off(half.send_file(&file, &mut range), || _ = peer.drain()).await
         }
         Of::OwnedHalf => {
             let (_read, mut half) = ours.into_split();
-            let got = cut.off(half.send_file(&file, &mut range), || drop(peer.drain())).await;
+            let got = cut.off(half.send_file(&file, &mut range), || _ = peer.drain()).await;
             drop(half);
             return peer.has_got(cut, got, range).await;
         }
-        _ => cut.off(ours.send_file(&file, &mut range), || drop(peer.drain())).await,
+        _ => cut.off(ours.send_file(&file, &mut range), || _ = peer.drain()).await,
     };
     drop(ours);
     peer.has_got(cut, got, range).await
