@@ -10,7 +10,7 @@ use ringloop::spawn;
 use ringloop::task::yield_now;
 use ringloop::time::timeout;
 
-use crate::support::{poll_once, run_on_each};
+use crate::support::{build, on_each_backend, poll_once, run_on_each};
 
 /// Bytes in which every position is recognizable.
 fn pattern(len: usize) -> Vec<u8> {
@@ -150,32 +150,37 @@ fn received(mut stream: TcpStream) -> ringloop::JoinHandle<Vec<u8>> {
 // L-38, L-39, check 130.
 #[test]
 fn a_file_is_sent_whole_in_part_and_between_other_data() {
-    run_on_each(|| async {
-        let bytes = pattern(3_000_001);
-        let there = Temporary::new(&bytes);
-        let file = there.open();
-        for (range, sent) in [
-            (0..u64::MAX, &bytes[..]),
-            (0..100, &bytes[..100]),
-            (1000..1_500_000, &bytes[1000..1_500_000]),
-            (2_999_999..4_000_000, &bytes[2_999_999..]),
-            (3_000_001..4_000_000, &[]),
-            (9_000_000..9_000_001, &[]),
-            (5..5, &[]),
-        ] {
-            let (mut ours, theirs) = connected().await;
-            let all = received(theirs);
-            ours.write_all(b"before").await.unwrap();
-            let mut left = range.clone();
-            assert_eq!(ours.send_file(&file, &mut left).await.unwrap(), sent.len() as u64);
-            assert_eq!(left, range.start + sent.len() as u64..range.end);
-            ours.write_all(b"after").await.unwrap();
-            drop(ours);
-            let all = all.await.unwrap();
-            let inner = all.strip_prefix(b"before").unwrap().strip_suffix(b"after").unwrap();
-            assert!(inner == sent, "{range:?}: {} bytes", inner.len());
-        }
-    });
+    // From the page cache, and by the queue.
+    for direct in [true, false] {
+        on_each_backend(|builder| build(builder.direct(direct)).block_on(send_parts()));
+    }
+}
+
+async fn send_parts() {
+    let bytes = pattern(3_000_001);
+    let there = Temporary::new(&bytes);
+    let file = there.open();
+    for (range, sent) in [
+        (0..u64::MAX, &bytes[..]),
+        (0..100, &bytes[..100]),
+        (1000..1_500_000, &bytes[1000..1_500_000]),
+        (2_999_999..4_000_000, &bytes[2_999_999..]),
+        (3_000_001..4_000_000, &[]),
+        (9_000_000..9_000_001, &[]),
+        (5..5, &[]),
+    ] {
+        let (mut ours, theirs) = connected().await;
+        let all = received(theirs);
+        ours.write_all(b"before").await.unwrap();
+        let mut left = range.clone();
+        assert_eq!(ours.send_file(&file, &mut left).await.unwrap(), sent.len() as u64);
+        assert_eq!(left, range.start + sent.len() as u64..range.end);
+        ours.write_all(b"after").await.unwrap();
+        drop(ours);
+        let all = all.await.unwrap();
+        let inner = all.strip_prefix(b"before").unwrap().strip_suffix(b"after").unwrap();
+        assert!(inner == sent, "{range:?}: {} bytes", inner.len());
+    }
 }
 
 // L-38, check 130.
