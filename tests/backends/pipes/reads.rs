@@ -246,7 +246,7 @@ fn a_device_that_never_ends_starves_nobody() {
                 ringloop::time::sleep(Duration::from_micros(100)).await;
             }
         });
-        let mut buf = vec![0; 100];
+        let mut buf = vec![0; 1000];
         while !other.is_finished() {
             assert!(reader.read(&mut buf).await.unwrap() > 0);
         }
