@@ -13,7 +13,8 @@ use bytes::Bytes;
 
 use super::inbox::Inbox;
 use super::outbox::Piece;
-use super::pipe::{PipeReader, PipeWriter};
+use super::pipe::PipeReader;
+use super::pipe_writer::PipeWriter;
 use super::socket::{Heir, Socket};
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
