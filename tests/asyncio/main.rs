@@ -18,6 +18,7 @@ mod pipes;
 mod queue;
 mod raw;
 mod runner;
+mod sendfile;
 mod signals;
 mod sync;
 mod table;

@@ -9,6 +9,7 @@ mod opening;
 mod passing;
 mod pipes;
 mod reading;
+mod sending;
 mod sync;
 mod together;
 mod unix;
@@ -57,6 +58,7 @@ fn cases() -> impl Iterator<Item = Case> {
         sync::cases(),
         passing::cases(),
         pipes::cases(),
+        sending::cases(),
         together::cases(),
         unix::cases(),
     ];
