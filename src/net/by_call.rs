@@ -165,3 +165,56 @@ impl Socket {
 
 /// Calls of one flush, at most, where each takes little.
 const CALLS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use crate::net::{Link, pipe};
+
+    // Seen to fail when a link's end of writing was a shutdown of the pipe, which has none.
+    #[test]
+    fn the_end_of_writing_of_a_link_is_the_close_behind_the_last_byte() {
+        crate::runtime::run(async {
+            let (mut reader, writer) = pipe().unwrap();
+            let link = Link::from(writer);
+            let bytes = vec![7; 1 << 20];
+            link.put(&bytes).unwrap();
+            link.put(b"end").unwrap();
+            assert!(link.buffered() > 64 << 10, "nobody reads");
+            link.write_eof().unwrap();
+            assert!(link.is_closed());
+            let mut all = Vec::new();
+            while let Some(chunk) = reader.read_chunk().await.unwrap() {
+                all.extend_from_slice(&chunk);
+            }
+            assert_eq!((all.len(), &all[1 << 20..]), ((1 << 20) + 3, &b"end"[..]));
+            poll_fn(|cx| link.poll_closed(cx)).await.unwrap();
+            assert_eq!(link.buffered(), 0);
+        });
+    }
+
+    #[test]
+    fn a_link_hears_that_its_reader_has_gone_and_drains_below_a_mark() {
+        crate::runtime::run(async {
+            let (reader, writer) = pipe().unwrap();
+            let (from, to) = (Link::from(reader), Link::from(writer));
+            to.put(&vec![7; 300_000]).unwrap();
+            let reading = crate::task::spawn(async move {
+                let mut all = 0;
+                while all < 250_000 {
+                    all += poll_fn(|cx| from.poll_chunk(cx)).await.unwrap().unwrap().len();
+                }
+                from
+            });
+            poll_fn(|cx| to.poll_drained(cx, 100_000)).await.unwrap();
+            assert!(to.buffered() <= 100_000);
+            reading.await.unwrap().close();
+            to.hangup().await.unwrap();
+            to.put(&vec![7; 300_000]).unwrap_err();
+            to.close();
+            let error = poll_fn(|cx| to.poll_closed(cx)).await.unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+        });
+    }
+}

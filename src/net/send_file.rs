@@ -16,9 +16,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use super::descriptor::describe;
 use super::op::ReadFileOp;
 use super::outbox::Piece;
-use super::pipe::{PipeWriter, describe};
+use super::pipe_writer::PipeWriter;
 use super::socket::Socket;
 use super::tcp_stream::TcpStream;
 use super::unix::UnixStream;

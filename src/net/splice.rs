@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use super::direct::{MOST, spend_for};
 use super::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::outbox::Piece;
-use super::pipe::{PipeReader, PipeWriter};
+use super::pipe::PipeReader;
+use super::pipe_writer::PipeWriter;
 use super::socket::Socket;
 use super::stream_socket::StreamSocket;
 use super::tcp_stream::TcpStream;
@@ -139,11 +140,13 @@ impl Socket {
         let is_ours = |socket: &Self| {
             socket.pipe.is_none() && !socket.blocks.get() && socket.rights.borrow().is_none()
         };
-        let (a, b) = (is_pipe(self), is_pipe(to));
-        (a || b)
-            && (a || is_ours(self))
-            && (b || is_ours(to))
-            && self.may_fetch(&self.inbox.borrow())
+        let fit = match (is_pipe(self), is_pipe(to)) {
+            (true, true) => true,
+            (true, false) => is_ours(to),
+            (false, true) => is_ours(self),
+            (false, false) => false,
+        };
+        fit && self.may_fetch(&self.inbox.borrow())
     }
 
     /// One `splice(2)`: how many bytes; 0 where a read has to answer.

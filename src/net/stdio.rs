@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
-use super::pipe::{Direction, PipeReader, PipeWriter, check, describe, foreign};
+use super::descriptor::{Direction, check, describe, foreign};
+use super::pipe::PipeReader;
+use super::pipe_writer::PipeWriter;
 use super::socket::Socket;
 use crate::op::Call;
 use crate::runtime::{Fd, current};

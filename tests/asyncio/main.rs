@@ -20,6 +20,7 @@ mod pipes;
 mod queue;
 mod raw;
 mod runner;
+mod sendfile;
 mod servers;
 mod signals;
 mod streams;

@@ -11,6 +11,7 @@ mod passing;
 mod pipes;
 mod protocols;
 mod reading;
+mod sending;
 mod serving;
 mod streams;
 mod sync;
@@ -65,6 +66,7 @@ fn cases() -> impl Iterator<Item = Case> {
         passing::cases(),
         pipes::cases(),
         protocols::cases(),
+        sending::cases(),
         together::cases(),
         unix::cases(),
     ];

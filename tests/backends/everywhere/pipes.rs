@@ -1,15 +1,15 @@
-//! Pipes, and what goes from file to stream and from stream to stream.
+//! Pipes.
 
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use bytes::Bytes;
-use ringloop::net::{PipeReader, PipeWriter, pipe, splice};
+use ringloop::net::{PipeReader, PipeWriter};
 
 use super::cut::{Cut, How};
 use super::{Case, Ends, case, once};
-use crate::tcp::{pattern, poll_once, turns, until, with_std};
+use crate::tcp::{pattern, poll_once, turns, until};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -27,18 +27,12 @@ pub(super) fn cases() -> Vec<Case> {
         case!("PipeWriter::closed"; closed()),
         case!("PipeWriter::open"; open_writer()),
         case!("PipeWriter::into_std"; writer_into_std()),
-        case!("TcpStream::send_file"; send_file_to_socket(Of::Stream)),
-        case!("UnixStream::send_file"; send_file_to_socket(Of::Unix)),
-        case!("WriteHalf::send_file"; send_file_to_socket(Of::Half)),
-        case!("OwnedWriteHalf::send_file"; send_file_to_socket(Of::OwnedHalf)),
-        case!("PipeWriter::send_file"; send_file()),
-        case!("splice"; spliced()),
     ]
 }
 
-const TEXT: &[u8] = b"hello, world";
+pub(super) const TEXT: &[u8] = b"hello, world";
 const PIECE: &[u8] = b"the piece that may be cut off";
-const END: &[u8] = b"the end";
+pub(super) const END: &[u8] = b"the end";
 
 async fn the_rest_comes(mut reader: PipeReader, mut theirs: std::io::PipeWriter, got: Vec<u8>) {
     let mut all = got;
@@ -50,7 +44,7 @@ async fn the_rest_comes(mut reader: PipeReader, mut theirs: std::io::PipeWriter,
     assert_eq!(all, b"hello, world and more");
 }
 
-fn read_end() -> (PipeReader, std::io::PipeWriter) {
+pub(super) fn read_end() -> (PipeReader, std::io::PipeWriter) {
     let (reader, theirs) = std::io::pipe().unwrap();
     (PipeReader::from_std(reader).unwrap(), theirs)
 }
@@ -153,7 +147,7 @@ async fn open_writer(cut: Cut) -> Ends {
 }
 
 /// The other end, which does not wait when it reads.
-struct Peer {
+pub(super) struct Peer {
     file: PipeEnd,
     got: Vec<u8>,
     ended: bool,
@@ -162,7 +156,7 @@ struct Peer {
 type PipeEnd = std::fs::File;
 
 impl Peer {
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         let mut buf = [0; 1 << 14];
         while !self.ended {
             match self.file.read(&mut buf) {
@@ -175,7 +169,7 @@ impl Peer {
     }
 
     /// Reads to the end: some of the pattern, then the piece if it was written, then the end if that was.
-    async fn sees(mut self, piece: bool, end: bool) -> usize {
+    pub(super) async fn sees(mut self, piece: bool, end: bool) -> usize {
         until(|| {
             self.drain();
             self.ended
@@ -193,7 +187,7 @@ impl Peer {
     }
 }
 
-fn write_end() -> (PipeWriter, Peer) {
+pub(super) fn write_end() -> (PipeWriter, Peer) {
     let path = Named::new();
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::File::options();
@@ -219,7 +213,7 @@ async fn fill(ours: &mut PipeWriter) {
 }
 
 /// The last write; it needs a peer that reads.
-async fn last(write: impl Future<Output = std::io::Result<()>>, peer: &mut Peer) {
+pub(super) async fn last(write: impl Future<Output = std::io::Result<()>>, peer: &mut Peer) {
     let mut write = std::pin::pin!(write);
     loop {
         if let std::task::Poll::Ready(result) = poll_once(&mut write).await {
@@ -326,125 +320,4 @@ async fn writer_into_std(cut: Cut) -> Ends {
     drop(std);
     peer.sees(false, true).await;
     true
-}
-
-/// A file of the pattern, for a moment.
-fn file_of(len: usize) -> std::fs::File {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Relaxed);
-    let name = format!("ringloop-cut-file-{}-{number}", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    std::fs::write(&path, pattern(0, len)).unwrap();
-    let file = std::fs::File::open(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    file
-}
-
-const FILE: usize = 400_000;
-
-async fn send_file(cut: Cut) -> Ends {
-    let (mut writer, mut peer) = write_end();
-    let file = file_of(FILE);
-    let mut range = 0..u64::MAX;
-    let got = cut.off(writer.send_file(&file, &mut range), || peer.drain()).await;
-    last(writer.write_all(END), &mut peer).await;
-    drop(writer);
-    let ends = got.map(|n| assert_eq!(n.unwrap(), FILE as u64)).is_some();
-    let len = peer.sees(false, true).await;
-    if cut.how != How::Forgotten || ends {
-        assert_eq!(len as u64, range.start, "it said something else");
-    }
-    assert!(len == FILE || !ends);
-    ends
-}
-
-#[derive(Clone, Copy)]
-enum Of {
-    Stream,
-    Unix,
-    Half,
-    OwnedHalf,
-}
-
-async fn send_file_to_socket(cut: Cut, of: Of) -> Ends {
-    let file = file_of(FILE);
-    let mut range = 0..u64::MAX;
-    if let Of::Unix = of {
-        let (theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
-        theirs.set_nonblocking(true).unwrap();
-        let mut ours = ringloop::net::UnixStream::from_std(ours).unwrap();
-        ours.set_send_buffer_size(8 << 10).unwrap();
-        let mut peer = Receiver { from: theirs, all: Vec::new() };
-        let got = cut.off(ours.send_file(&file, &mut range), || _ = peer.drain()).await;
-        drop(ours);
-        return peer.has_got(cut, got, range).await;
-    }
-    let (mut ours, theirs) = with_std().await;
-    ours.set_send_buffer_size(8 << 10).unwrap();
-    theirs.set_nonblocking(true).unwrap();
-    let mut peer = Receiver { from: theirs, all: Vec::new() };
-    let got = match of {
-        Of::Half => {
-            let (_, mut half) = ours.split();
-            cut.off(half.send_file(&file, &mut range), || _ = peer.drain()).await
-        }
-        Of::OwnedHalf => {
-            let (_read, mut half) = ours.into_split();
-            let got = cut.off(half.send_file(&file, &mut range), || _ = peer.drain()).await;
-            drop(half);
-            return peer.has_got(cut, got, range).await;
-        }
-        _ => cut.off(ours.send_file(&file, &mut range), || _ = peer.drain()).await,
-    };
-    drop(ours);
-    peer.has_got(cut, got, range).await
-}
-
-/// Who gets a file, and does not wait when it reads.
-struct Receiver<R> {
-    from: R,
-    all: Vec<u8>,
-}
-
-impl<R: Read> Receiver<R> {
-    /// Reads what there is; whether it has ended.
-    fn drain(&mut self) -> bool {
-        let mut buf = vec![0; 1 << 14];
-        loop {
-            match self.from.read(&mut buf) {
-                Ok(0) => return true,
-                Ok(n) => self.all.extend_from_slice(&buf[..n]),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
-                Err(e) => panic!("{e}"),
-            }
-        }
-    }
-
-    async fn has_got(
-        mut self,
-        cut: Cut,
-        got: Option<std::io::Result<u64>>,
-        range: std::ops::Range<u64>,
-    ) -> Ends {
-        let ends = got.map(|n| assert_eq!(n.unwrap(), FILE as u64)).is_some();
-        until(|| self.drain()).await;
-        if cut.how != How::Forgotten || ends {
-            assert_eq!(self.all.len() as u64, range.start, "it said something else");
-        }
-        assert!(self.all == pattern(0, self.all.len()), "not a prefix");
-        ends
-    }
-}
-
-async fn spliced(cut: Cut) -> Ends {
-    let (mut first, mut theirs) = read_end();
-    let (mut last, mut onward) = pipe().unwrap();
-    let moved = splice(&mut first, &mut onward, usize::MAX);
-    let got = cut.off(moved, once(|| theirs.write_all(TEXT).unwrap())).await;
-    let ends = got.map(|n| assert_eq!(n.unwrap(), TEXT.len())).is_some();
-    if !ends {
-        assert_eq!(splice(&mut first, &mut onward, usize::MAX).await.unwrap(), TEXT.len());
-    }
-    assert_eq!(&last.read_chunk().await.unwrap().unwrap()[..], TEXT);
-    ends
 }

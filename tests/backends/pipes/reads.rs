@@ -234,3 +234,21 @@ fn a_socket_and_a_device_are_read_as_well() {
         assert!(n > 0 && buf[..n].iter().all(|&byte| byte == 0));
     });
 }
+
+// Seen to fail when a read did not count as work that was done.
+#[test]
+fn a_device_that_never_ends_starves_nobody() {
+    run_on_each(|| async {
+        let zero = std::fs::File::open("/dev/zero").unwrap();
+        let mut reader = PipeReader::from_std(zero).unwrap();
+        let other = spawn(async {
+            for _ in 0..10 {
+                ringloop::time::sleep(Duration::from_micros(100)).await;
+            }
+        });
+        let mut buf = vec![0; 1000];
+        while !other.is_finished() {
+            assert!(reader.read(&mut buf).await.unwrap() > 0);
+        }
+    });
+}

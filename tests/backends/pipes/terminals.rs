@@ -49,10 +49,8 @@ fn make_raw(slave: &File) {
     // SAFETY: settings.
     unsafe { libc::cfmakeraw(&raw mut settings) };
     // SAFETY: settings.
-    assert_eq!(
-        unsafe { libc::tcsetattr(slave.as_raw_fd(), libc::TCSANOW, &raw const settings) },
-        0
-    );
+    let set = unsafe { libc::tcsetattr(slave.as_raw_fd(), libc::TCSANOW, &raw const settings) };
+    assert_eq!(set, 0);
 }
 
 // Seen to fail when EIO was an error: it is how a master hears that the last program has gone.

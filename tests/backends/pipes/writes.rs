@@ -206,6 +206,8 @@ fn a_descriptor_that_blocks_and_is_full_does_not_hold_up_the_loop_and_stays_as_i
         drop(other);
         let peer = std::thread::spawn(move || read_all(reader));
         task.await.unwrap();
+        // The close has been handed over, or the peer waits for it, and we for the peer.
+        until(|| metrics().in_flight == 0).await;
         assert_eq!(peer.join().unwrap(), 1 << 20);
     });
 }
