@@ -11,8 +11,8 @@ use crate::protocol::{IntoProtocol, accepted, name_of};
 use crate::stream::{Reader, Writer, pair};
 use crate::task::report_caught;
 
-/// What a handler of [`start_server`](super::start_server) may give back: nothing, or a `Result`, whose
-/// error is reported to the hook of [`Builder::on_unhandled`](crate::Builder::on_unhandled).
+/// What a handler of [`start_server`](super::start_server) may give back: nothing, or a `Result`,
+/// whose error is reported to the hook of [`Builder::on_unhandled`](crate::Builder::on_unhandled).
 pub trait Outcome {
     /// What went wrong.
     fn error(&self) -> Option<&dyn Display>;
@@ -72,8 +72,8 @@ where
     })
 }
 
-/// Runs a handler as a task of its own. Its error is reported; after an error, a panic or a cancel the
-/// connection is closed, whoever holds it.
+/// Runs a handler as a task of its own. Its error is reported; after an error, a panic or a cancel
+/// the connection is closed, whoever holds it.
 pub(super) fn run<F>(state: &Rc<State>, link: WeakLink, handler: impl FnOnce() -> F + 'static)
 where
     F: Future<Output: Outcome> + 'static,

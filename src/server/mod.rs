@@ -7,8 +7,8 @@
 //! ```
 //!
 //! [`start_server`] has a handler of [streams](crate::stream), [`create_server`] a factory of
-//! [protocols](crate::protocol); both have a twin for Unix sockets. [`Server::builder`] is for whoever wants more:
-//! several addresses, a limit of connections, sockets that are there already.
+//! [protocols](crate::protocol); both have a twin for Unix sockets. [`Server::builder`] is for
+//! whoever wants more: several addresses, a limit of connections, sockets that are there already.
 //!
 //! # The end of a server
 //!
@@ -74,9 +74,10 @@ pub use start::{create_server, create_unix_server, start_server, start_unix_serv
 
 /// Sockets that listen, and the connections that came of them; asyncio's [`Server`].
 ///
-/// It serves in the background: to keep it is enough. Dropping it closes it, as [`close`](Self::close)
-/// does, where asyncio's goes on unless `async with` says otherwise; so does the end of the runtime. Connections
-/// belong to their handlers, not to the server, which knows of them and keeps none open.
+/// It serves in the background: to keep it is enough. Dropping it closes it, as
+/// [`close`](Self::close) does, where asyncio's goes on unless `async with` says otherwise; so does
+/// the end of the runtime. Connections belong to their handlers, not to the server, which knows of
+/// them and keeps none open.
 ///
 /// Put it into an `Rc` where several tasks, or its own handlers, have something to say to it.
 ///
@@ -107,22 +108,18 @@ impl Server {
         self.state.listeners().iter().filter_map(|listener| listener.unix_addr()).collect()
     }
 
-    /// How many connections there are: each counts until its socket has gone, with everything that was
-    /// written to it sent.
+    /// How many connections there are: each counts until its socket has gone, with everything that
+    /// was written to it sent.
     pub fn connections(&self) -> usize {
         self.state.connections()
     }
 
-    /// Begins to accept, where the options [said not to](ServerOptions::start_serving). Doing it twice
-    /// does nothing.
+    /// Begins to accept, where the options [said not to](ServerOptions::start_serving). Doing it
+    /// twice does nothing.
     ///
     /// # Errors
     ///
-    /// `NotConnected`: it is closed. What `listen(2)` says.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime.
+    /// `NotConnected`: it is closed, or no runtime runs here. What `listen(2)` says.
     pub fn start_serving(&self) -> io::Result<()> {
         self.state.start_serving()
     }
@@ -132,10 +129,11 @@ impl Server {
         self.state.is_serving()
     }
 
-    /// Serves until somebody [closes](Self::close) it and the last connection has gone. It begins to serve
-    /// where it does not yet.
+    /// Serves until somebody [closes](Self::close) it and the last connection has gone. It begins
+    /// to serve where it does not yet.
     ///
-    /// A server serves without it as well: this is the thing to await for a program that does nothing else.
+    /// A server serves without it as well: this is the thing to await for a program that does
+    /// nothing else.
     ///
     /// # Errors
     ///
@@ -167,14 +165,15 @@ impl Server {
         }
     }
 
-    /// Stops listening, at once. Connections live on, and those who had connected before are still served,
-    /// as far as there is [room](ServerOptions::max_connections). Doing it twice does nothing.
+    /// Stops listening, at once. Connections live on, and those who had connected before are still
+    /// served, as far as there is [room](ServerOptions::max_connections). Doing it twice does
+    /// nothing.
     pub fn close(&self) {
         self.state.close();
     }
 
-    /// Waits until it is closed, by whomever, and all its connections have gone. Any number of tasks may
-    /// wait, from whenever on.
+    /// Waits until it is closed, by whomever, and all its connections have gone. Any number of
+    /// tasks may wait, from whenever on.
     ///
     /// It does not close anything, and has no limit of its own: [`shutdown`](Self::shutdown) has.
     ///
@@ -185,8 +184,8 @@ impl Server {
         self.state.over().wait().await;
     }
 
-    /// Closes all connections, when what was written to them has been sent. Does not wait, and does not
-    /// close the server.
+    /// Closes all connections, when what was written to them has been sent. Does not wait, and does
+    /// not close the server.
     ///
     /// Whoever reads one of them is given what has come, and then the end.
     pub fn close_clients(&self) {
@@ -198,12 +197,14 @@ impl Server {
         self.state.abort_clients();
     }
 
-    /// Closes the server and lets its handlers end within `grace`; then [closes](Self::close_clients) the
-    /// connections that are left and [aborts](Self::abort_clients) those that do not take at once what
-    /// was written to them. Returns how many were aborted.
+    /// Closes the server and lets its handlers end within `grace`; then
+    /// [closes](Self::close_clients) the connections that are left and
+    /// [aborts](Self::abort_clients) those that do not take at once what was written to them.
+    /// Returns how many were aborted.
     ///
-    /// So it ends in time, whatever clients and handlers do. A handler that waits for something else than
-    /// its connection is not ended by that: give it a [`CancelToken`](crate::task::CancelToken).
+    /// So it ends in time, whatever clients and handlers do. A handler that waits for something
+    /// else than its connection is not ended by that: give it a
+    /// [`CancelToken`](crate::task::CancelToken).
     ///
     /// # Cancel safety
     ///

@@ -50,16 +50,16 @@ impl ServerOptions {
         self
     }
 
-    /// How many connections the kernel keeps before they are accepted (4096, where asyncio has 100; the
-    /// kernel lowers it to `net.core.somaxconn`). See `listen(2)`.
+    /// How many connections the kernel keeps before they are accepted (4096, where asyncio has 100;
+    /// the kernel lowers it to `net.core.somaxconn`). See `listen(2)`.
     pub fn backlog(&mut self, connections: u32) -> &mut Self {
         self.backlog = connections;
         self
     }
 
-    /// How many connections there may be at once (no limit): then accepting pauses until one has gone.
-    /// Others wait in the kernel's [backlog](Self::backlog). No connection is accepted ahead then, at the price of a
-    /// system call for each.
+    /// How many connections there may be at once (no limit): then accepting pauses until one has
+    /// gone. Others wait in the kernel's [backlog](Self::backlog). No connection is accepted ahead
+    /// then, at the price of a system call for each.
     pub fn max_connections(&mut self, connections: usize) -> &mut Self {
         self.max_connections = connections;
         self
@@ -147,19 +147,16 @@ impl ServerOptions {
         self.clone().start_inet(to, connected, Location::caller())
     }
 
-    /// As [`start_server`](Self::start_server), on sockets that are there: taken over from std, or made by
-    /// other options. Nothing is awaited.
+    /// As [`start_server`](Self::start_server), on sockets that are there: taken over from std, or
+    /// made by other options. Nothing is awaited.
     ///
     /// With a limit of [connections](Self::max_connections), let the listeners have
     /// [no inbox](TcpListenerOptions::parked): what they accept ahead is not counted.
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: there is no listener, or an option makes no sense; what `setsockopt(2)` says.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime.
+    /// `InvalidInput`: there is no listener, or an option makes no sense; what `setsockopt(2)` says;
+    /// `NotConnected` outside a runtime.
     #[track_caller]
     pub fn start_server_on<H, F>(
         &self,

@@ -11,21 +11,24 @@ use crate::stream::{Reader, Writer};
 /// Listens on each address of `to`, and runs `handler` for each connection, as a task; asyncio's
 /// [`start_server`]. [`Server::builder`] has options.
 ///
-/// A name may have several addresses, of both families; `":80"` means every address of this machine, and port 0 a free
-/// one for each. Addresses that this machine does not have are left out, unless it has none of them.
+/// A name may have several addresses, of both families; `":80"` means every address of this
+/// machine, and port 0 a free one for each. Addresses that this machine does not have are left out,
+/// unless it has none of them.
 ///
-/// A handler gets a [`Reader`] and a [`Writer`], and returns nothing or a `Result`. When it has dropped
-/// both, the connection is closed, behind what was written. Its error and its panic are told to the hook of
-/// [`Builder::on_unhandled`](crate::Builder::on_unhandled), and close the connection, whoever else holds it; they end
-/// no other connection. The end of the runtime drops handlers, and closes their connections, in silence. Handlers
-/// see the [task-locals](crate::task_local) that are set here.
+/// A handler gets a [`Reader`] and a [`Writer`], and returns nothing or a `Result`. When it has
+/// dropped both, the connection is closed, behind what was written. Its error and its panic are
+/// told to the hook of [`Builder::on_unhandled`](crate::Builder::on_unhandled), and close the
+/// connection, whoever else holds it; they end no other connection. The end of the runtime drops
+/// handlers, and closes their connections, in silence. Handlers see the
+/// [task-locals](crate::task_local) that are set here.
 ///
 /// [`start_server`]: https://docs.python.org/3/library/asyncio-stream.html#asyncio.start_server
 ///
 /// # Errors
 ///
-/// As [`TcpListenerOptions::bind_each`](crate::net::TcpListenerOptions::bind_each): `AddrInUse`, `AddrNotAvailable`,
-/// `PermissionDenied`, …; `InvalidInput` for text that is no address; `NotConnected` outside a runtime.
+/// As [`TcpListenerOptions::bind_each`](crate::net::TcpListenerOptions::bind_each): `AddrInUse`,
+/// `AddrNotAvailable`, `PermissionDenied`, …; `InvalidInput` for text that is no address;
+/// `NotConnected` outside a runtime.
 ///
 /// # Cancel safety
 ///
@@ -64,8 +67,8 @@ where
     ServerOptions::new().start_server(to, handler)
 }
 
-/// As [`start_server`], at a path, or under an abstract name where it begins with a zero byte; asyncio's
-/// [`start_unix_server`].
+/// As [`start_server`], at a path, or under an abstract name where it begins with a zero byte;
+/// asyncio's [`start_unix_server`].
 ///
 /// The file is made, replaced and removed as by a [`UnixListener`](crate::net::UnixListener);
 /// [`ServerOptions::unix`] has more.
@@ -114,8 +117,9 @@ where
 /// As [`start_server`], for protocols: each connection gets one that `factory` makes; asyncio's
 /// [`create_server`].
 ///
-/// A panic of `factory` is told to the hook of [`Builder::on_unhandled`](crate::Builder::on_unhandled); its connection is
-/// closed, and the server goes on.
+/// A panic of `factory` is told to the hook of
+/// [`Builder::on_unhandled`](crate::Builder::on_unhandled); its connection is closed, and the
+/// server goes on.
 ///
 /// [`create_server`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.create_server
 ///
@@ -165,8 +169,8 @@ where
     ServerOptions::new().create_server(factory, to)
 }
 
-/// As [`create_server`], at a path, or under an abstract name where it begins with a zero byte; asyncio's
-/// [`create_unix_server`].
+/// As [`create_server`], at a path, or under an abstract name where it begins with a zero byte;
+/// asyncio's [`create_unix_server`].
 ///
 /// [`create_unix_server`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.create_unix_server
 ///

@@ -21,6 +21,7 @@ use slab::Slab;
 use super::listener::Listener;
 use crate::net::{Counts, Link, WeakLink};
 use crate::protocol::WeakTransport;
+use crate::runtime::current;
 use crate::sync::Event;
 use crate::task::{Spawn, report_error};
 
@@ -166,6 +167,8 @@ impl State {
             Phase::Closed => return Err(closed()),
             Phase::Bound => {}
         }
+        // Without a runtime there is nobody to accept.
+        current()?;
         let listeners = self.listeners();
         for listener in &listeners {
             listener.start(self.backlog)?;

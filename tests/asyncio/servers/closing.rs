@@ -205,7 +205,7 @@ fn a_shutdown_ends_in_time_and_says_how_many_it_had_to_abort() {
     run_on_each(|| async {
         // Nobody is there.
         let (server, _) = echo_server().await;
-        assert_eq!(server.shutdown(Duration::from_secs(60)).await, 0);
+        assert_eq!(server.shutdown(Duration::MAX).await, 0);
         // Those who end by themselves have the time for it.
         let (server, address) = echo_server().await;
         let mut one = client(address).await;

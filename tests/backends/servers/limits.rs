@@ -56,13 +56,20 @@ fn two_listeners_share_one_limit_and_everybody_has_a_turn() {
             .unwrap();
         let sockets = server.sockets();
         let mut clients = Vec::new();
-        for i in 0..60 {
+        let dial = |i: usize| {
             let mut client = StdStream::connect(sockets[i % 2]).unwrap();
             client.write_all(b"x").unwrap();
             client.set_nonblocking(true).unwrap();
-            clients.push(client);
-        }
-        until(|| server.connections() == 3).await;
+            client
+        };
+        // Both wait for a connection when there is one place left, and then there are two dials.
+        clients.extend((0..2).map(dial));
+        until(|| server.connections() == 2).await;
+        turns(50).await;
+        clients.extend((2..60).map(dial));
+        until(|| server.connections() >= 3).await;
+        turns(50).await;
+        assert_eq!(server.connections(), 3);
         let before = descriptors();
         turns(200).await;
         assert_eq!(descriptors(), before, "nobody is accepted ahead");

@@ -1,4 +1,5 @@
-//! Thousands of connections through one server: every byte is accounted for, memory is bounded, nothing is left.
+//! Thousands of connections through one server: every byte is accounted for, memory is bounded,
+//! nothing is left.
 //!
 //! `RINGLOOP_TEST_CONNECTIONS` says how many; they come in waves, where descriptors are short.
 

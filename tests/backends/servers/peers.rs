@@ -10,7 +10,8 @@ use super::{echo, nothing_is_left};
 use crate::support::run_on_each;
 use crate::tcp::{LOCAL, until};
 
-/// A hundred connections at once: each writes, by streams or as a protocol, ends its side, and gets all of it back.
+/// A hundred connections at once: each writes, by streams or as a protocol, ends its side, and gets
+/// all of it back.
 const PYTHON: &str = "
 import asyncio, sys
 host, port = sys.argv[1], int(sys.argv[2])
