@@ -1,4 +1,4 @@
-//! TCP and Unix sockets.
+//! TCP, UDP and Unix sockets.
 //!
 //! A socket owns what it receives: completions land in its *inbox*, whether or not a
 //! `read` waits, and `read` takes from there. What is written gathers in its *outbox*
