@@ -45,6 +45,9 @@ pub(super) struct State {
     pub(super) parked: Parked,
     /// Of a Unix socket: set while a call may find a datagram.
     pub(super) ready: bool,
+    /// Of a Unix socket: set when its receiving side was found shut down. It then shows something to
+    /// receive for ever.
+    pub(super) shut: bool,
     line: Line,
     /// The place of whoever polls without a future.
     ticket: Option<u64>,
@@ -89,6 +92,7 @@ impl Endpoint {
             receive: Receive::Idle,
             parked: Parked::new(parked),
             ready: true,
+            shut: false,
             line: Line::default(),
             ticket: None,
             ender: None,
@@ -296,6 +300,7 @@ impl Sink for Endpoint {
             drop(state.parked.take_all());
         } else if self.kind == Kind::Unix {
             state.ready = true;
+            state.shut |= completion.result > 0 && completion.result & libc::POLLRDHUP as i32 != 0;
         } else {
             starved = self.park(&mut state, completion);
         }

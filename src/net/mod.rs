@@ -1,4 +1,4 @@
-//! TCP, Unix sockets, pipes, and descriptors of one's own.
+//! TCP, UDP, Unix sockets, pipes, and descriptors of one's own.
 //!
 //! A socket owns what it receives: completions land in its *inbox*, whether or not a
 //! `read` waits, and `read` takes from there. What is written gathers in its *outbox*

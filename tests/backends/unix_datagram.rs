@@ -308,6 +308,21 @@ fn a_socket_of_std_comes_and_goes() {
     });
 }
 
+// Seen to hang, in a spin, when the shutdown is not looked for.
+#[test]
+fn a_receiving_side_that_was_shut_down_says_so_when_it_is_empty() {
+    run_on_each(|| async {
+        let (ours, theirs) = StdDatagram::pair().unwrap();
+        theirs.send(b"before").unwrap();
+        ours.shutdown(std::net::Shutdown::Read).unwrap();
+        let ours = UnixDatagram::from_std(ours).unwrap();
+        assert_eq!(&ours.recv_chunk().await.unwrap().0[..], b"before");
+        assert_eq!(ours.recv_chunk().await.unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(ours.readable().await.unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(ours.send(b"out").await.unwrap(), 3);
+    });
+}
+
 #[test]
 fn what_outlives_its_runtime_says_so() {
     on_each_backend(|builder| {

@@ -165,6 +165,10 @@ fn call(
 ) -> Option<io::Result<(usize, SockAddr)>> {
     let (fd, mut from) = (endpoint.fd().raw(), SockAddr::empty());
     match endpoint.core().call(Call::RecvFromNow { fd, into, from: &mut from, peek }) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && state.shut => {
+            let says = "the receiving side of this socket was shut down";
+            Some(Err(io::Error::new(io::ErrorKind::NotConnected, says)))
+        }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             state.ready = false;
             None
