@@ -14,7 +14,7 @@ use std::os::fd::RawFd;
 use crate::buf::Pool;
 use crate::op::{Call, Flags, Into, Request};
 use crate::sys::message::HEAD;
-use crate::sys::{datagram, file, socket};
+use crate::sys::{datagram, file, rights, socket};
 
 /// Does a control call.
 pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
@@ -45,6 +45,14 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
         }
         Call::SendDatagrams { fd, datagrams } => {
             retry(|| datagram::send_many(fd, datagrams)).map(|sent| sent as i32)
+        }
+        Call::RecvFds { fd, into, rights } => {
+            let len = into.len().min(i32::MAX as usize);
+            retry(|| rights::recv(fd, &mut into[..len], rights)).map(|len| len as i32)
+        }
+        Call::SendFds { fd, bytes, fds } => {
+            let len = bytes.len().min(i32::MAX as usize);
+            retry(|| rights::send(fd, &bytes[..len], fds)).map(|len| len as i32)
         }
         Call::ReadNow { fd, into, offset } => {
             let len = into.len().min(i32::MAX as usize);

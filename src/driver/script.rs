@@ -169,6 +169,8 @@ impl Driver for Script {
             | Call::RecvFromNow { .. }
             | Call::SendDatagram { .. }
             | Call::SendDatagrams { .. }
+            | Call::RecvFds { .. }
+            | Call::SendFds { .. }
             | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }

@@ -15,6 +15,7 @@ use super::inbox::Inbox;
 use super::outbox::Piece;
 use super::socket::{Heir, Socket};
 use super::tcp_stream::{Handle, TcpStream};
+use super::unix::UnixStream;
 use crate::buf::Lease;
 use crate::note::{self, On};
 use crate::op::Call;
@@ -40,6 +41,12 @@ struct State {
 
 impl From<TcpStream> for Link {
     fn from(stream: TcpStream) -> Self {
+        Self::new(stream.into_handle())
+    }
+}
+
+impl From<UnixStream> for Link {
+    fn from(stream: UnixStream) -> Self {
         Self::new(stream.into_handle())
     }
 }

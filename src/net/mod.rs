@@ -1,4 +1,4 @@
-//! TCP.
+//! TCP and Unix sockets.
 //!
 //! A socket owns what it receives: completions land in its *inbox*, whether or not a
 //! `read` waits, and `read` takes from there. What is written gathers in its *outbox*
@@ -27,12 +27,13 @@ mod outbox;
 mod readiness;
 mod receive;
 mod socket;
+mod stream_socket;
 mod tcp_listener;
 mod tcp_options;
 mod tcp_stream;
 mod transmit;
 mod udp;
-mod unix_datagram;
+mod unix;
 mod waiters;
 
 pub(crate) use link::Link;
@@ -42,7 +43,8 @@ pub use connect::TcpConnector;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use options::TcpListenerOptions;
 pub use readiness::Readiness;
+pub use stream_socket::StreamSocket;
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;
 pub use udp::{Datagram, Ecn, Transmit, UdpSocket, UdpSocketOptions};
-pub use unix_datagram::UnixDatagram;
+pub use unix::{UCred, UnixDatagram, UnixListener, UnixListenerOptions, UnixStream};

@@ -7,10 +7,6 @@ use std::time::Duration;
 use crate::op::Call;
 use crate::runtime::Core;
 
-/// Turns of the loop that a port which is in use is given: a socket that was dropped or closed a moment
-/// ago holds it until its receive has ended and its descriptor is closed.
-pub(super) const CLOSING: usize = 16;
-
 /// An option's place and its value as the kernel reads it.
 pub(super) struct Setting {
     level: i32,

@@ -13,6 +13,8 @@ pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod memory;
 pub(crate) mod message;
+pub(crate) mod path;
+pub(crate) mod rights;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod sync;

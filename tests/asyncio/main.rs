@@ -23,3 +23,4 @@ mod table;
 mod tasks;
 mod timeouts;
 mod transports;
+mod unix;

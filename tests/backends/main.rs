@@ -28,6 +28,7 @@ mod time;
 #[cfg(ringloop_test)]
 mod torture;
 mod udp;
+mod unix;
 mod unix_datagram;
 mod user_code;
 mod wakers;

@@ -16,6 +16,7 @@
 mod caps;
 mod emulate;
 mod encode;
+mod messages;
 mod own;
 mod probe;
 mod provided;
@@ -159,30 +160,6 @@ impl Uring {
     /// Whether it is a ring from before Linux 6.0, whose multishot requests are emulated.
     pub(super) fn emulates(&self) -> bool {
         !self.caps.has(Caps::MULTISHOT)
-    }
-
-    /// Whether the driver itself must do `request`, for want of the kernel's multishot.
-    fn must_emulate(&mut self, request: &Request) -> bool {
-        match request {
-            Request::RecvMsg { .. } => !self.has_messages(),
-            request => self.emulates() && Emulated::wants(request),
-        }
-    }
-
-    /// Whether the kernel receives datagrams into the messages' pool: it is offered that when the first
-    /// request asks.
-    fn has_messages(&mut self) -> bool {
-        if self.messages.is_none()
-            && self.caps.has(Caps::MESSAGES)
-            && let Some(pool) = self.pool.messages()
-        {
-            match Provided::register(&self.ring, pool, encode::MESSAGES) {
-                Ok(provided) => self.messages = Some(provided),
-                // RLIMIT_MEMLOCK, perhaps: then it is done without for good.
-                Err(_) => self.caps = self.caps.without(Caps::MESSAGES),
-            }
-        }
-        self.messages.is_some()
     }
 
     fn push(&mut self, entry: squeue::Entry) {
@@ -366,9 +343,7 @@ impl Driver for Uring {
         if let Some(provided) = &mut self.provided {
             provided.publish(pool);
         }
-        if let (Some(messages), Some(pool)) = (&mut self.messages, pool.messages()) {
-            messages.publish(pool);
-        }
+        self.publish_messages();
         self.arm_bell();
         let before = done.len();
         self.pump(pool, done);

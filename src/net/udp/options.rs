@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::UdpSocket;
+use crate::net::accept::bind_patiently;
 use crate::net::addr::{ToSocketAddrs, resolve};
 use crate::net::endpoint::{Endpoint, Kind};
 use crate::net::options::{self, Setting};
 use crate::op::Call;
 use crate::runtime::{Core, Fd, current};
 use crate::sys::SockAddr;
-use crate::task::yield_now;
 
 /// How a [`UdpSocket`] is made.
 ///
@@ -108,15 +108,7 @@ impl UdpSocketOptions {
         let mut error = None;
         for address in resolve(to).await? {
             let core = current()?;
-            let mut bound = self.bind_one(&core, address);
-            for _ in 0..options::CLOSING {
-                if !bound.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse) {
-                    break;
-                }
-                yield_now().await;
-                bound = self.bind_one(&core, address);
-            }
-            match bound {
+            match bind_patiently(|| self.bind_one(&core, address)).await {
                 Ok(socket) => return Ok(socket),
                 Err(e) => error = Some(e),
             }

@@ -12,6 +12,7 @@ mod protocols;
 mod reading;
 mod sync;
 mod together;
+mod unix;
 mod waiting;
 mod writing;
 
@@ -59,6 +60,7 @@ fn cases() -> impl Iterator<Item = Case> {
         passing::cases(),
         protocols::cases(),
         together::cases(),
+        unix::cases(),
     ];
     groups.into_iter().flatten()
 }
@@ -137,10 +139,13 @@ fn cut_off(name: &str, cuts: &[Cut]) {
 
 /// Those whose result is there when the loop looks next, and so before the time limit, of which it
 /// hears in the same turn.
-const AT_ONCE: [&str; 5] = [
+const AT_ONCE: [&str; 8] = [
     "TcpStream::read",
     "TcpStream::read_chunk",
     "TcpListener::accept",
+    "UnixStream::read",
+    "UnixStream::read_chunk",
+    "UnixListener::accept",
     "Readiness::readable",
     "JoinHandle",
 ];

@@ -5,6 +5,7 @@ mod errors;
 mod flow;
 mod kernel;
 mod python;
+mod races;
 mod receive;
 mod send;
 

@@ -96,7 +96,6 @@ fn a_peek_takes_nothing() {
     });
 }
 
-// Seen to fail when whoever comes takes what another was woken for.
 #[test]
 fn those_who_wait_are_served_in_the_order_in_which_they_came() {
     run_on_each(|| async {
@@ -156,6 +155,7 @@ fn a_receive_that_is_dropped_after_its_wake_or_forgotten_holds_up_nobody() {
     });
 }
 
+// Seen to fail when whoever comes takes what another was woken for.
 #[test]
 fn what_has_come_is_there_without_waiting_and_not_before_those_who_wait() {
     run_on_each(|| async {
