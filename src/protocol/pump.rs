@@ -18,6 +18,7 @@ use super::state::State;
 use super::{Eof, Transport};
 use crate::buf::Lease;
 use crate::net::Link;
+use crate::note::{self, On};
 use crate::task::{JoinHandle, Spawn, poll_proceed, report_error, spend};
 
 /// Begins a connection: its protocol is called from the loop's next turn on.
@@ -147,6 +148,11 @@ impl Pump {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => {}
                 }
+            }
+            if *eof {
+                note::waits("Transport::close", On::Nothing);
+            } else if !state.reading.get() {
+                note::waits("Transport::resume_reading", On::Nothing);
             }
             return link.poll_failed(cx).map(Err);
         }

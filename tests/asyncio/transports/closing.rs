@@ -65,7 +65,6 @@ fn an_abort_discards_what_was_written_also_after_a_close() {
 }
 
 // TR-31.
-// Seen to fail when the link was closed before the last callback.
 #[test]
 fn the_descriptor_is_there_within_the_last_callback_and_gone_after_it() {
     fn sockets() -> usize {

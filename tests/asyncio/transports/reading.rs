@@ -47,7 +47,6 @@ fn a_connection_that_is_refused_makes_no_protocol() {
 }
 
 // TR-05, TR-06, check 108.
-// Seen to fail when the pump looked at `reading` once a poll.
 #[test]
 fn a_pause_in_made_holds_back_what_is_there_already() {
     run_on_each(|| async {

@@ -50,7 +50,7 @@ fn a_protocol_of_either_kind_takes_over_at_the_very_byte() {
     });
 }
 
-struct Guarded<F: FnMut()>(#[expect(dead_code, reason = "dropped")] OnDrop<F>);
+struct Guarded<F: FnMut()>(OnDrop<F>);
 
 impl<F: FnMut()> Protocol for Guarded<F> {
     fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {
