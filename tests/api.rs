@@ -9,8 +9,9 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
-    TcpListenerOptions, TcpStream, WriteHalf,
+    Interest, OwnedReadHalf, OwnedWriteHalf, PipeReader, PipeWriter, ReadHalf, Readiness, Ready,
+    ReuniteError, TcpConnector, TcpListener, TcpListenerOptions, TcpStream, UCred, UnixListener,
+    UnixListenerOptions, UnixStream, WriteHalf,
 };
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
@@ -83,6 +84,10 @@ travels!(
     PromiseError,
     TcpConnector,
     TcpListenerOptions,
+    Interest,
+    Ready,
+    UnixListenerOptions,
+    UCred,
     YieldNow,
     Elapsed,
     MissedTickBehavior,
@@ -106,8 +111,10 @@ lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Le
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
-lacks!(Send: File, Readiness, ReuniteError);
-lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: File, Readiness, ReuniteError, PipeReader, PipeWriter);
+lacks!(Sync: File, Readiness, ReuniteError, PipeReader, PipeWriter);
+lacks!(Send: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
+lacks!(Sync: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
 lacks!(Sync: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
 lacks!(Send: oneshot::Sender<u8>, mpsc::Sender<u8>, mpsc::UnboundedSender<u8>, watch::Sender<u8>, broadcast::Sender<u8>);
@@ -150,13 +157,15 @@ unpin!(
 unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
+unpin!(PipeReader, PipeWriter, Readiness);
+unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.
 const _: () = assert!(size_of::<Lease>() == 16 && size_of::<Option<Lease>>() == 16);
 const _: () = assert!(size_of::<JoinHandle<[u8; 1000]>>() == 16);
 const _: () = assert!(size_of::<Option<JoinHandle<u8>>>() == 16);
-const _: () = assert!(size_of::<TcpStream>() == 8);
+const _: () = assert!(size_of::<TcpStream>() == 8 && size_of::<UnixStream>() == 8);
 const _: () = assert!(size_of::<RemoteJoinHandle<[u8; 1000]>>() == 8);
 const _: () = assert!(size_of::<Sleep>() <= 40);
 

@@ -150,15 +150,30 @@ impl Driver for Script {
 
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match call {
-            Call::Socket { .. } | Call::Duplicate { .. } => Ok(self.descriptor()),
+            Call::Socket { .. } | Call::Duplicate { .. } | Call::Reopen { .. } => {
+                Ok(self.descriptor())
+            }
+            Call::Pair { fds, .. } => {
+                *fds = [self.descriptor(), self.descriptor()];
+                Ok(0)
+            }
             Call::LocalAddr { address, .. } | Call::PeerAddr { address, .. } => {
                 *address = self.address;
+                Ok(0)
+            }
+            Call::Pipe { fds } => {
+                *fds = [self.descriptor(), self.descriptor()];
                 Ok(0)
             }
             Call::AcceptNow { .. }
             | Call::RecvNow { .. }
             | Call::SendNow { .. }
-            | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
+            | Call::RecvFds { .. }
+            | Call::SendFds { .. }
+            | Call::ReadNow { .. }
+            | Call::ReadStream { .. }
+            | Call::WriteStream { .. }
+            | Call::Splice { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }
     }

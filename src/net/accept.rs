@@ -17,7 +17,7 @@ use super::waiters::Waiters;
 use crate::note::{self, On};
 use crate::op::{Call, Completion, Request, Token};
 use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes};
-use crate::task::{discard, poll_proceed, spend};
+use crate::task::{discard, poll_proceed, spend, yield_now};
 
 /// How long accepting pauses when descriptors or memory are short: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -327,6 +327,23 @@ impl Drop for Accept<'_> {
         drop(state);
         discard(waker);
     }
+}
+
+/// Turns of the loop that an address which is in use is given: a listener that was dropped or closed a
+/// moment ago holds it until its accept has ended and its descriptor is closed.
+const CLOSING: usize = 16;
+
+/// Binds, and again as long as the address may be about to become free.
+pub(super) async fn bind_patiently<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut bound = bind();
+    for _ in 0..CLOSING {
+        if !bound.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse) {
+            break;
+        }
+        yield_now().await;
+        bound = bind();
+    }
+    bound
 }
 
 fn closed() -> io::Error {

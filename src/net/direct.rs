@@ -11,7 +11,7 @@
 //! A dropped read leaves the bytes where they are, in the kernel.
 
 use std::cell::RefMut;
-use std::io;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use super::inbox::{End, Inbox, Receive};
@@ -25,6 +25,9 @@ use crate::task::spend_many;
 
 /// From here on a slice is worth a call of its own.
 pub(super) const LARGE: usize = 16 * 1024;
+
+/// From here on a pipe is read straight into a slice: smaller ones are served from a piece.
+const SMALLEST: usize = 512;
 
 /// Bytes of one call, at most: others wait meanwhile.
 pub(super) const MOST: usize = 1 << 20;
@@ -40,6 +43,8 @@ const SMALL: u8 = 8;
 #[derive(Debug)]
 pub(super) struct Traffic {
     bulk: bool,
+    /// Set for good where no receive is to be had: it is bulk, whatever comes.
+    always: bool,
     /// Full pieces in a row outside of bulk, small results in a row within.
     row: u8,
     /// Set by a fetch that found less than there was room for: nothing is left, probably. Cleared by the
@@ -49,7 +54,18 @@ pub(super) struct Traffic {
 
 impl Traffic {
     pub(super) const fn new() -> Self {
-        Self { bulk: false, row: 0, dry: false }
+        Self { bulk: false, always: false, row: 0, dry: false }
+    }
+
+    /// The traffic of a stream that is no socket. Nothing is known to be there: a named pipe that nobody
+    /// has opened for writing yet would tell its reader of an end.
+    pub(super) const fn by_call() -> Self {
+        Self { bulk: true, always: true, row: 0, dry: true }
+    }
+
+    /// Whether it is bulk for good.
+    pub(super) fn is_by_call(&self) -> bool {
+        self.always
     }
 
     /// Whether its next bytes are to be fetched by a call.
@@ -67,7 +83,7 @@ impl Traffic {
         if !self.bulk {
             self.row = if full { self.row + 1 } else { 0 };
             if self.row == FULL {
-                *self = Self { bulk: true, row: 0, dry: false };
+                *self = Self { bulk: true, ..Self::new() };
             }
         }
     }
@@ -75,6 +91,9 @@ impl Traffic {
     /// Notes what a call has fetched, and for how much there was room.
     fn fetched(&mut self, len: usize, room: usize) {
         self.dry = len < room;
+        if self.always {
+            return;
+        }
         self.row = if len < LARGE { self.row + 1 } else { 0 };
         if self.row == SMALL {
             *self = Self::new();
@@ -85,18 +104,20 @@ impl Traffic {
 impl Socket {
     /// Whether the next bytes are to be had by a call: it is bulk, nothing came by itself that nobody
     /// has read, nor may any more, and a reader might wait for them as well.
-    fn may_fetch(&self, inbox: &Inbox) -> bool {
-        inbox.traffic.flows()
-            && inbox.is_empty()
-            && inbox.end.is_none()
-            && matches!(inbox.receive, Receive::Idle)
-            && !self.read_closed.get()
-            && self.core().may_wait().is_ok()
+    pub(super) fn may_fetch(&self, inbox: &Inbox) -> bool {
+        inbox.traffic.flows() && inbox.is_empty() && self.may_fetch_more(inbox)
+    }
+
+    /// Whether a call may fetch what comes behind what is parked.
+    fn may_fetch_more(&self, inbox: &Inbox) -> bool {
+        inbox.wants_more() && !self.read_closed.get() && self.core().may_wait().is_ok()
     }
 
     /// Whether a call may fetch into a slice of `len` bytes.
     pub(super) fn wants_large(&self, len: usize) -> bool {
-        len >= LARGE && self.inbox.borrow().traffic.is_bulk()
+        // A pipe is read by calls in any case: a piece beside the slice would only be copied.
+        let worth = if self.pipe.is_some() { SMALLEST } else { LARGE };
+        len >= worth && self.inbox.borrow().traffic.is_bulk()
     }
 
     /// Fetches into a large slice what there is; 0 where the inbox has the answer, or will.
@@ -113,10 +134,21 @@ impl Socket {
     /// Fetches into the inbox what there is: into little memory where much stands behind what was
     /// received before.
     pub(super) fn fetch_piece(self: &Rc<Self>) {
-        let mut inbox = self.inbox.borrow_mut();
-        if !self.may_fetch(&inbox) {
-            return;
+        let inbox = self.inbox.borrow_mut();
+        if self.may_fetch(&inbox) {
+            self.park_piece(inbox);
         }
+    }
+
+    /// Fetches into the inbox what comes behind what is parked, for one who looks and takes nothing.
+    pub(super) fn fetch_more(self: &Rc<Self>) {
+        let inbox = self.inbox.borrow_mut();
+        if !inbox.is_empty() && self.may_fetch_more(&inbox) {
+            self.park_piece(inbox);
+        }
+    }
+
+    fn park_piece(self: &Rc<Self>, mut inbox: RefMut<'_, Inbox>) {
         let pool = self.core().pool();
         let scarce = pool.over_budget();
         let mut block = if scarce { Block::zeroed(HEAP_PIECE) } else { pool.large() };
@@ -127,12 +159,19 @@ impl Socket {
         self.fetched(inbox);
     }
 
-    /// One `recv(2)`: how many bytes came. An end stands in the inbox then, and where nothing has come
-    /// it is watched for.
+    /// One `recv(2)`, or what it is on a pipe: how many bytes came. An end stands in the inbox then, and
+    /// where nothing has come it is watched for.
     fn fetch(self: &Rc<Self>, inbox: &mut Inbox, into: &mut [u8]) -> usize {
         let room = into.len().min(MOST);
         let into = &mut into[..room];
-        match self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }) {
+        let mut rights = self.rights.borrow_mut();
+        let fetched = match (&self.pipe, rights.as_deref_mut()) {
+            (Some(pipe), _) => self.read_by_call(pipe, into),
+            (None, Some(rights)) => rights.receive(self.core(), self.fd.raw(), into),
+            (None, None) => self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }),
+        };
+        drop(rights);
+        match fetched {
             Ok(0) => inbox.end = Some(self.end()),
             Ok(len) => {
                 inbox.traffic.fetched(len, room);
@@ -194,11 +233,16 @@ impl Socket {
     /// The connection's, which the next write gets as well.
     pub(super) fn send_now(&self, outbox: &mut Outbox, bytes: &[u8]) -> io::Result<usize> {
         let core = self.core();
-        if bytes.len() < LARGE || !outbox.is_empty() || !core.limits().direct {
+        let allowed = core.limits().direct || self.pipe.is_some();
+        if bytes.len() < LARGE || !outbox.is_empty() || !allowed {
             return Ok(0);
         }
         let bytes = &bytes[..bytes.len().min(MOST)];
-        match core.call_directly(Call::SendNow { fd: self.fd.raw(), bytes }) {
+        let sent = match &self.pipe {
+            Some(pipe) => self.write_by_call(pipe, &[IoSlice::new(bytes)]),
+            None => core.call_directly(Call::SendNow { fd: self.fd.raw(), bytes }),
+        };
+        match sent {
             Ok(len) => {
                 spend_for(len);
                 Ok(len)
@@ -217,7 +261,7 @@ impl Socket {
 }
 
 /// A large result counts as so many small ones: others wait meanwhile.
-fn spend_for(len: usize) {
+pub(super) fn spend_for(len: usize) {
     spend_many((len / LARGE).max(1) as u16);
 }
 

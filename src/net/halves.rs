@@ -2,72 +2,79 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
+use std::ops::Range;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::outbox::Piece;
 use super::socket::Socket;
-use super::tcp_stream::{Handle, TcpStream, local_addr, peer_addr};
+use super::stream_socket::StreamSocket;
+use super::tcp_stream::TcpStream;
 use crate::buf::Lease;
 
-/// The receiving side of a stream, borrowed; from [`TcpStream::split`].
+/// The receiving side of a stream, borrowed; from [`TcpStream::split`] or
+/// [`UnixStream::split`](super::UnixStream::split).
 #[derive(Debug)]
-pub struct ReadHalf<'a> {
-    socket: &'a Rc<Socket>,
+pub struct ReadHalf<'a, S = TcpStream> {
+    stream: &'a S,
 }
 
-/// The sending side of a stream, borrowed; from [`TcpStream::split`].
+/// The sending side of a stream, borrowed; from [`TcpStream::split`] or
+/// [`UnixStream::split`](super::UnixStream::split).
 #[derive(Debug)]
-pub struct WriteHalf<'a> {
-    socket: &'a Rc<Socket>,
+pub struct WriteHalf<'a, S = TcpStream> {
+    stream: &'a S,
 }
 
-/// The receiving side of a stream, owned; from [`TcpStream::into_split`].
+/// The receiving side of a stream, owned; from [`TcpStream::into_split`] or
+/// [`UnixStream::into_split`](super::UnixStream::into_split).
 ///
 /// Dropping it ends receiving. The connection closes when both halves are gone.
 #[derive(Debug)]
-pub struct OwnedReadHalf {
-    handle: Option<Rc<Handle>>,
+pub struct OwnedReadHalf<S: StreamSocket = TcpStream> {
+    stream: Option<Rc<S>>,
 }
 
-/// The sending side of a stream, owned; from [`TcpStream::into_split`].
+/// The sending side of a stream, owned; from [`TcpStream::into_split`] or
+/// [`UnixStream::into_split`](super::UnixStream::into_split).
 ///
 /// Dropping it sends, in the background, what was written, and then ends the stream for the peer
 /// (`shutdown(2)` of writing).
 #[derive(Debug)]
-pub struct OwnedWriteHalf {
-    handle: Option<Rc<Handle>>,
+pub struct OwnedWriteHalf<S: StreamSocket = TcpStream> {
+    stream: Option<Rc<S>>,
 }
 
-impl<'a> ReadHalf<'a> {
-    pub(super) fn new(socket: &'a Rc<Socket>) -> Self {
-        Self { socket }
+impl<'a, S: StreamSocket> ReadHalf<'a, S> {
+    pub(super) fn new(stream: &'a S) -> Self {
+        Self { stream }
     }
 
-    fn socket(&self) -> &Rc<Socket> {
-        self.socket
-    }
-}
-
-impl<'a> WriteHalf<'a> {
-    pub(super) fn new(socket: &'a Rc<Socket>) -> Self {
-        Self { socket }
-    }
-
-    fn socket(&self) -> &Rc<Socket> {
-        self.socket
+    pub(super) fn stream(&self) -> &S {
+        self.stream
     }
 }
 
-impl OwnedReadHalf {
-    pub(super) fn new(handle: Rc<Handle>) -> Self {
-        Self { handle: Some(handle) }
+impl<'a, S: StreamSocket> WriteHalf<'a, S> {
+    pub(super) fn new(stream: &'a S) -> Self {
+        Self { stream }
     }
 
-    fn socket(&self) -> &Rc<Socket> {
-        &self.handle.as_ref().expect("only drop and reunite take it").0
+    pub(super) fn stream(&self) -> &S {
+        self.stream
+    }
+}
+
+impl<S: StreamSocket> OwnedReadHalf<S> {
+    pub(super) fn new(stream: Rc<S>) -> Self {
+        Self { stream: Some(stream) }
+    }
+
+    pub(super) fn stream(&self) -> &S {
+        self.stream.as_ref().expect("only drop and reunite take it")
     }
 
     /// Puts the two halves of one stream together again.
@@ -75,23 +82,23 @@ impl OwnedReadHalf {
     /// # Errors
     ///
     /// [`ReuniteError`], with both halves, if they are not of one stream.
-    pub fn reunite(mut self, mut other: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
-        if !Rc::ptr_eq(self.socket(), other.socket()) {
+    pub fn reunite(mut self, mut other: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
+        if !std::ptr::eq(self.stream(), other.stream()) {
             return Err(ReuniteError(self, other));
         }
-        drop(other.handle.take());
-        let handle = self.handle.take().and_then(Rc::into_inner);
-        Ok(TcpStream::from_handle(handle.expect("a stream has two halves")))
+        drop(other.stream.take());
+        let stream = self.stream.take().and_then(Rc::into_inner);
+        Ok(stream.expect("a stream has two halves"))
     }
 }
 
-impl OwnedWriteHalf {
-    pub(super) fn new(handle: Rc<Handle>) -> Self {
-        Self { handle: Some(handle) }
+impl<S: StreamSocket> OwnedWriteHalf<S> {
+    pub(super) fn new(stream: Rc<S>) -> Self {
+        Self { stream: Some(stream) }
     }
 
-    fn socket(&self) -> &Rc<Socket> {
-        &self.handle.as_ref().expect("only drop and reunite take it").0
+    pub(super) fn stream(&self) -> &S {
+        self.stream.as_ref().expect("only drop and reunite take it")
     }
 
     /// Puts the two halves of one stream together again.
@@ -99,42 +106,47 @@ impl OwnedWriteHalf {
     /// # Errors
     ///
     /// [`ReuniteError`], with both halves, if they are not of one stream.
-    pub fn reunite(self, other: OwnedReadHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, other: OwnedReadHalf<S>) -> Result<S, ReuniteError<S>> {
         other.reunite(self)
     }
 }
 
-impl Drop for OwnedReadHalf {
+impl<S: StreamSocket> Drop for OwnedReadHalf<S> {
     fn drop(&mut self) {
-        if let Some(handle) = &self.handle {
-            handle.0.close_read();
+        if let Some(stream) = &self.stream {
+            stream.handle().0.close_read();
         }
     }
 }
 
-impl Drop for OwnedWriteHalf {
+impl<S: StreamSocket> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
-        if let Some(handle) = &self.handle {
-            handle.0.close_write();
+        if let Some(stream) = &self.stream {
+            stream.handle().0.close_write();
         }
     }
 }
 
 /// Two halves that were not of one stream; they are inside.
 #[derive(Debug)]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+pub struct ReuniteError<S: StreamSocket = TcpStream>(
+    /// The receiving half.
+    pub OwnedReadHalf<S>,
+    /// The sending half.
+    pub OwnedWriteHalf<S>,
+);
 
-impl fmt::Display for ReuniteError {
+impl<S: StreamSocket> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the halves are not of one stream")
     }
 }
 
-impl std::error::Error for ReuniteError {}
+impl<S: StreamSocket> std::error::Error for ReuniteError<S> {}
 
 macro_rules! read_half {
     ($($half:ty),*) => {$(
-        impl $half {
+        impl<S: StreamSocket> $half {
             /// As [`TcpStream::read`].
             ///
             /// # Errors
@@ -179,7 +191,7 @@ macro_rules! read_half {
 
 macro_rules! write_half {
     ($($half:ty),*) => {$(
-        impl $half {
+        impl<S: StreamSocket> $half {
             /// As [`TcpStream::write_all`].
             ///
             /// # Errors
@@ -248,6 +260,24 @@ macro_rules! write_half {
                 self.socket().flush().await
             }
 
+            /// As [`TcpStream::send_file`].
+            ///
+            /// # Errors
+            ///
+            /// As [`TcpStream::send_file`].
+            ///
+            /// # Cancel safety
+            ///
+            /// Dropped, it sends, in order, what had been taken; `range` says how much that was.
+            #[doc(alias = "sendfile")]
+            pub async fn send_file(
+                &mut self,
+                file: &impl AsFd,
+                range: &mut Range<u64>,
+            ) -> io::Result<u64> {
+                self.socket().send_file(file.as_fd(), range).await
+            }
+
             /// As [`TcpStream::shutdown`] of writing.
             ///
             /// # Errors
@@ -266,14 +296,14 @@ macro_rules! write_half {
 
 macro_rules! any_half {
     ($($half:ty),*) => {$(
-        impl $half {
+        impl<S: StreamSocket> $half {
             /// The address of the peer.
             ///
             /// # Errors
             ///
             /// `NotConnected` when the peer has gone.
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-                peer_addr(self.socket().fd())
+            pub fn peer_addr(&self) -> io::Result<S::Addr> {
+                self.stream().peer()
             }
 
             /// The local address.
@@ -281,13 +311,17 @@ macro_rules! any_half {
             /// # Errors
             ///
             /// `NotConnected` once the runtime has ended.
-            pub fn local_addr(&self) -> io::Result<SocketAddr> {
-                local_addr(self.socket().fd())
+            pub fn local_addr(&self) -> io::Result<S::Addr> {
+                self.stream().local()
+            }
+
+            pub(super) fn socket(&self) -> &Rc<Socket> {
+                &self.stream().handle().0
             }
         }
     )*};
 }
 
-read_half!(ReadHalf<'_>, OwnedReadHalf);
-write_half!(WriteHalf<'_>, OwnedWriteHalf);
-any_half!(ReadHalf<'_>, WriteHalf<'_>, OwnedReadHalf, OwnedWriteHalf);
+read_half!(ReadHalf<'_, S>, OwnedReadHalf<S>);
+write_half!(WriteHalf<'_, S>, OwnedWriteHalf<S>);
+any_half!(ReadHalf<'_, S>, WriteHalf<'_, S>, OwnedReadHalf<S>, OwnedWriteHalf<S>);

@@ -13,8 +13,10 @@ use bytes::Bytes;
 
 use super::inbox::Inbox;
 use super::outbox::Piece;
+use super::pipe::{PipeReader, PipeWriter};
 use super::socket::{Heir, Socket};
 use super::tcp_stream::{Handle, TcpStream};
+use super::unix::UnixStream;
 use crate::buf::Lease;
 use crate::note::{self, On};
 use crate::op::Call;
@@ -40,6 +42,24 @@ struct State {
 
 impl From<TcpStream> for Link {
     fn from(stream: TcpStream) -> Self {
+        Self::new(stream.into_handle())
+    }
+}
+
+impl From<PipeReader> for Link {
+    fn from(pipe: PipeReader) -> Self {
+        Self::new(pipe.into_handle())
+    }
+}
+
+impl From<PipeWriter> for Link {
+    fn from(pipe: PipeWriter) -> Self {
+        Self::new(pipe.into_handle())
+    }
+}
+
+impl From<UnixStream> for Link {
+    fn from(stream: UnixStream) -> Self {
         Self::new(stream.into_handle())
     }
 }
@@ -145,13 +165,28 @@ impl Link {
         }
     }
 
-    /// Ends writing: the peer sees the end behind what was written. Does not wait.
+    /// Ends writing: the peer sees the end behind what was written. Does not wait. Of a pipe it is the close.
     ///
     /// # Errors
     ///
     /// What `shutdown(2)` says, if nothing is to be sent before; `NotConnected` after the close.
     pub(crate) fn write_eof(&self) -> io::Result<()> {
-        self.open()?.write_eof()
+        let socket = self.open()?;
+        if socket.pipe.is_some() {
+            // A pipe has no other way to tell its reader.
+            self.close();
+            return Ok(());
+        }
+        socket.write_eof()
+    }
+
+    /// Waits until nobody can read what would be written: see [`PipeWriter::closed`].
+    ///
+    /// # Errors
+    ///
+    /// As there; `NotConnected` after the close.
+    pub(crate) async fn hangup(&self) -> io::Result<()> {
+        self.open()?.hangup().await
     }
 
     /// Why writing has ended, if it has failed.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, bind_patiently};
 use super::addr::{ToSocketAddrs, resolve};
 use super::options::{self, Setting, TcpListenerOptions};
 use super::socket::Socket;
@@ -12,7 +12,6 @@ use super::tcp_stream::{TcpStream, local_addr, peer_addr};
 use crate::op::Call;
 use crate::runtime::{Core, Fd, current};
 use crate::sys::SockAddr;
-use crate::task::yield_now;
 
 /// A TCP socket that listens.
 ///
@@ -118,10 +117,6 @@ impl Drop for TcpListener {
     }
 }
 
-/// Turns of the loop that a port which is in use is given: a listener that was dropped or closed a
-/// moment ago holds it until its accept has ended and its descriptor is closed.
-const CLOSING: usize = 16;
-
 impl TcpListenerOptions {
     /// Listens on the first address that can be bound; port 0 takes a free one.
     ///
@@ -136,15 +131,7 @@ impl TcpListenerOptions {
         let mut error = None;
         for address in resolve(to).await? {
             let core = current()?;
-            let mut bound = self.bind_one(&core, address);
-            for _ in 0..CLOSING {
-                if !bound.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse) {
-                    break;
-                }
-                yield_now().await;
-                bound = self.bind_one(&core, address);
-            }
-            match bound {
+            match bind_patiently(|| self.bind_one(&core, address)).await {
                 Ok(listener) => return Ok(listener),
                 Err(e) => error = Some(e),
             }

@@ -1,4 +1,4 @@
-//! The socket options of a [`TcpStream`].
+//! The socket options that only a [`TcpStream`] has.
 
 use std::io;
 use std::net::SocketAddr;
@@ -105,58 +105,10 @@ impl TcpStream {
         self.set(Setting::int(level, name, i32::try_from(ttl).unwrap_or(i32::MAX)))
     }
 
-    /// The kernel's receive buffer, in bytes; it says twice what was set, for its own use.
-    ///
-    /// # Errors
-    ///
-    /// What `getsockopt(2)` says.
-    pub fn recv_buffer_size(&self) -> io::Result<usize> {
-        self.option(libc::SOL_SOCKET, libc::SO_RCVBUF).map(|n| n.max(0) as usize)
-    }
-
-    /// Sets the kernel's receive buffer, in bytes.
-    ///
-    /// # Errors
-    ///
-    /// What `setsockopt(2)` says.
-    pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
-        self.set(Setting::int(libc::SOL_SOCKET, libc::SO_RCVBUF, bytes))
-    }
-
-    /// The kernel's send buffer, in bytes; it says twice what was set, for its own use.
-    ///
-    /// # Errors
-    ///
-    /// What `getsockopt(2)` says.
-    pub fn send_buffer_size(&self) -> io::Result<usize> {
-        self.option(libc::SOL_SOCKET, libc::SO_SNDBUF).map(|n| n.max(0) as usize)
-    }
-
-    /// Sets the kernel's send buffer, in bytes.
-    ///
-    /// # Errors
-    ///
-    /// What `setsockopt(2)` says.
-    pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
-        self.set(Setting::int(libc::SOL_SOCKET, libc::SO_SNDBUF, bytes))
-    }
-
     fn ttl_option(&self) -> io::Result<(i32, i32)> {
         Ok(match self.local_addr()? {
             SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TTL),
             SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS),
         })
-    }
-
-    fn option(&self, level: i32, name: i32) -> io::Result<i32> {
-        let fd = self.socket().fd();
-        options::get(fd.core(), fd.raw(), level, name)
-    }
-
-    fn set(&self, setting: Setting) -> io::Result<()> {
-        let fd = self.socket().fd();
-        options::set(fd.core(), fd.raw(), setting)
     }
 }

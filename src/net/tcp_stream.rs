@@ -1,17 +1,15 @@
 //! A TCP connection.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::addr::ToSocketAddrs;
 use super::connect::TcpConnector;
-use super::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::outbox::Piece;
 use super::socket::Socket;
-use crate::buf::Lease;
+use super::stream_socket::hand_over;
 use crate::op::Call;
 use crate::runtime::{Fd, current};
 use crate::sys::{SockAddr, file};
@@ -48,8 +46,9 @@ pub struct TcpStream {
 }
 
 /// The user's side of a socket: dropping it lets the socket flush and close.
+#[expect(unnameable_types, reason = "it is in the interface of a sealed trait")]
 #[derive(Debug)]
-pub(super) struct Handle(pub(super) Rc<Socket>);
+pub struct Handle(pub(super) Rc<Socket>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -62,8 +61,8 @@ impl TcpStream {
         Self { handle: Handle(socket) }
     }
 
-    pub(super) fn from_handle(handle: Handle) -> Self {
-        Self { handle }
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     pub(super) fn into_handle(self) -> Handle {
@@ -118,158 +117,15 @@ impl TcpStream {
     ///
     /// Dropping it drops the stream: it is flushed and closed in the background.
     pub async fn into_std(self) -> io::Result<(std::net::TcpStream, Bytes)> {
-        self.socket().flush().await?;
-        let parked = self.socket().quiesce().await?;
-        let fd = self.socket().fd();
-        let copy = fd.core().call(Call::Duplicate { fd: fd.raw() })?;
-        let stream = std::net::TcpStream::from(file::own(copy));
-        fd.core().call(Call::SetNonblocking { fd: copy, on: false })?;
+        let (owned, parked) = hand_over(self.socket()).await?;
         // The option goes along with it, and this close is not the last.
         self.socket().close_waits.set(false);
-        Ok((stream, Bytes::from(parked)))
-    }
-
-    /// Reads what has arrived into `buf`, waiting for the first byte; 0 is the end of the stream (or
-    /// of an empty `buf`).
-    ///
-    /// # Errors
-    ///
-    /// `ConnectionReset` and what else `recv(2)` says, after all bytes that came before;
-    /// `NotConnected` once the runtime has ended.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it loses nothing: bytes stay with the stream.
-    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket().read(buf).await
-    }
-
-    /// Lends the next received piece without copying it; `None` is the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it loses nothing.
-    pub async fn read_chunk(&mut self) -> io::Result<Option<Lease>> {
-        self.socket().read_chunk().await
-    }
-
-    /// As [`read`](Self::read), but the bytes stay to be read again. It sees what has been received,
-    /// which may grow.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it loses nothing.
-    pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket().peek(buf).await
-    }
-
-    /// Hands all of `buf` to the stream's outbox, which runs at most 64 KiB ahead of the kernel.
-    ///
-    /// Small writes of one turn leave in one send. [`flush`](Self::flush) waits for the kernel.
-    ///
-    /// # Errors
-    ///
-    /// `BrokenPipe`, `ConnectionReset`, …: an error that is already known; a later one is reported by
-    /// the next write, flush or shutdown.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it sends, in order, what had been taken; how much that was is not told.
-    pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        self.socket().write_all(buf).await
-    }
-
-    /// Hands `bytes` over without copying. It waits for room, then takes all of them.
-    ///
-    /// # Errors
-    ///
-    /// As [`write_all`](Self::write_all).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is done, nothing was taken.
-    pub async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.socket().write_piece(Piece::Bytes(bytes)).await
-    }
-
-    /// Hands received bytes over without copying; they may come from any stream of the runtime.
-    ///
-    /// # Errors
-    ///
-    /// As [`write_all`](Self::write_all).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is done, nothing was taken; the lease goes with the future.
-    pub async fn write_chunk(&mut self, lease: Lease) -> io::Result<()> {
-        self.socket().write_piece(Piece::Lease(lease)).await
-    }
-
-    /// Hands over as much of `slices`, in order, as there is room for; returns how many bytes.
-    ///
-    /// # Errors
-    ///
-    /// As [`write_all`](Self::write_all).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is done, nothing was taken.
-    #[doc(alias = "writelines")]
-    pub async fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.socket().write_vectored(slices).await
-    }
-
-    /// Waits until the kernel has taken everything that was written.
-    ///
-    /// # Errors
-    ///
-    /// Why it could not be sent.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it changes nothing.
-    #[doc(alias = "drain")]
-    pub async fn flush(&mut self) -> io::Result<()> {
-        self.socket().flush().await
-    }
-
-    /// Ends reading, writing or both; `shutdown(2)`. Ending writing flushes first, so the peer gets
-    /// every byte and then the end.
-    ///
-    /// # Errors
-    ///
-    /// The flush's error; `NotConnected` when the peer has gone.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is done, nothing was shut down.
-    #[doc(alias = "write_eof")]
-    pub async fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
-        self.socket().shutdown(how).await
+        Ok((owned.into(), parked))
     }
 
     /// Closes at once with a reset: what was written and has not left is discarded.
     pub fn abort(self) {
         self.socket().abort();
-    }
-
-    /// Splits into two halves that borrow the stream.
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        (ReadHalf::new(self.socket()), WriteHalf::new(self.socket()))
-    }
-
-    /// Splits into two halves that own the stream together.
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        let handle = Rc::new(self.handle);
-        (OwnedReadHalf::new(handle.clone()), OwnedWriteHalf::new(handle))
     }
 
     /// The address of the peer.

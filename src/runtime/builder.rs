@@ -131,7 +131,7 @@ impl Builder {
     /// Whether bytes may go by system calls of their own, without a copy, where that is faster (they may,
     /// by default): streams that fill their buffers again and again, writes of 16 KiB and more, reads of
     /// files that are in the page cache. A call moves 1 MiB at most. Off, every byte goes by the
-    /// backend's queue.
+    /// backend's queue, but for those of pipes and their kin, which have no other way.
     ///
     /// Bytes are lost neither way, but bulk that nobody has read stands in the kernel and not with the
     /// stream. Where a stream is closed over unread bytes of its kernel's, the peer sees a reset (RST)
@@ -209,15 +209,19 @@ impl Builder {
     /// What is told of failures that nobody awaits; asyncio's [`set_exception_handler`].
     ///
     /// These are: the panic of a task whose [`JoinHandle`](crate::JoinHandle) was dropped without having given it,
-    /// told once, when the task has ended and its handle is gone; the panic of a callback; the error of a task of
-    /// [`spawn_reporting`](crate::task::spawn_reporting). A cancelled task has not failed, and errors of sockets
+    /// told once, when the task has ended and its handle is gone; so too the panic of a task of
+    /// [`Handle::spawn`](crate::Handle::spawn), and of a job of [`spawn_blocking`](crate::spawn_blocking); the panic
+    /// of a callback; panics of a [`TaskGroup`](crate::task::TaskGroup) that it cannot pass on; the error of a task
+    /// of [`spawn_reporting`](crate::task::spawn_reporting). A cancelled task has not failed, and errors of sockets
     /// belong to whoever uses the socket.
     ///
-    /// Without a hook, and where the hook itself panics, they are told to stderr if the environment
-    /// variable `RINGLOOP_DEBUG` is set and neither empty nor `0`, and else to nobody. (The panic hook of std has
-    /// printed a panic already.)
+    /// Without a hook, where the hook itself panics, and for what fails within the hook, they are told to stderr
+    /// if the environment variable `RINGLOOP_DEBUG` is set and neither empty nor `0`, and else to nobody. (The
+    /// panic hook of std has printed a panic already.)
     ///
-    /// The hook is called wherever the failure comes to light, also in a drop. It may use the runtime.
+    /// The hook is called wherever the failure comes to light, also in a drop. On the runtime's own thread it may
+    /// use the runtime. A result that belongs to another thread comes to light there, perhaps after the runtime's
+    /// end: that of a job as a rule on the thread that ran it.
     ///
     /// [`set_exception_handler`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_exception_handler
     ///

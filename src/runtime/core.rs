@@ -290,7 +290,7 @@ impl Core {
     }
 
     /// Whether this process was forked from the one that runs it.
-    pub(super) fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         self.process.is_foreign()
     }
 

@@ -20,7 +20,7 @@
 //!
 //! One poll of a ringloop task takes 128 results at most; then whatever it awaits is pending, so that others
 //! run. That includes what runs within that poll: another executor's `block_on` inside a task gets no more
-//! than the task has left, and then waits for ever. Under another executor's own tasks there is no limit.
+//! than the task has left, and then polls in vain for ever. Under another executor's own tasks there is no limit.
 //!
 //! # Between threads
 //!

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::waiters::Waiters;
-use crate::task::{poll_proceed, spend};
+use crate::task::{has_budget, poll_proceed, spend};
 use crate::wait_list::Ticket;
 
 /// Wakes a task that waits, or the next that will; tokio's `Notify`.
@@ -99,6 +99,17 @@ impl Future for Notified<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { notify, rounds, ticket } = &mut *self;
+        if ticket.is_none() && !has_budget() {
+            // In line all the same: of two calls for one, none must be stored while two wait.
+            let called = || (notify.rounds.get() != *rounds).then_some(());
+            if notify.line.enter_unless(ticket, (), cx, "Notify::notified", called).is_ready() {
+                // It stays called.
+                cx.waker().wake_by_ref();
+            } else if notify.stored.replace(false) {
+                notify.notify_one();
+            }
+            return Poll::Pending;
+        }
         ready!(poll_proceed(cx));
         if ticket.is_some() {
             ready!(notify.line.poll(ticket, cx, "Notify::notified"));

@@ -3,8 +3,15 @@
 //! Only libc's `sockaddr_*` and explicit lengths; no assumption about the layout of std's types.
 #![expect(unsafe_code, reason = "reads a sockaddr by its family, after a length check")]
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::SocketAddr as UnixAddr;
 use std::{fmt, io, mem};
+
+/// Where the path of a Unix socket begins.
+const PATH: usize = mem::offset_of!(libc::sockaddr_un, sun_path);
 
 /// A `sockaddr_storage` and the length that is in use.
 #[derive(Clone, Copy)]
@@ -72,6 +79,61 @@ impl SockAddr {
             ))
         }
     }
+
+    /// The address, if it is a Unix socket's. A length that leaves no room for a family is the kernel's
+    /// word for a sender without a name.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` for other families, and for what std has no room for: a path of all 108 bytes.
+    pub(crate) fn to_unix(self) -> io::Result<UnixAddr> {
+        let family = i32::from(self.storage.ss_family);
+        let bytes = self.bytes();
+        if family != libc::AF_UNIX && bytes.len() >= mem::size_of::<libc::sa_family_t>() {
+            let message = format!("not the address of a Unix socket: family {family}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        let address = match bytes.get(PATH..).unwrap_or_default() {
+            // std's word for none.
+            [] => UnixAddr::from_pathname(""),
+            [0, name @ ..] => UnixAddr::from_abstract_name(name),
+            path => {
+                let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
+                UnixAddr::from_pathname(OsStr::from_bytes(path))
+            }
+        };
+        address.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// What is in use.
+    fn bytes(&self) -> &[u8] {
+        let len = (self.len as usize).min(mem::size_of::<libc::sockaddr_storage>());
+        // SAFETY: the storage is plain integers without padding that matters: all of it was zeroed
+        // before anything was written, so each byte has a value. `len` is not more than there are.
+        unsafe { std::slice::from_raw_parts((&raw const self.storage).cast::<u8>(), len) }
+    }
+}
+
+impl From<&UnixAddr> for SockAddr {
+    fn from(address: &UnixAddr) -> Self {
+        let mut this = Self::empty();
+        this.storage.ss_family = libc::AF_UNIX as libc::sa_family_t;
+        let (start, name) = match (address.as_pathname(), address.as_abstract_name()) {
+            (Some(path), _) => (PATH, path.as_os_str().as_bytes()),
+            (_, Some(name)) => (PATH + 1, name),
+            _ => (PATH, &[][..]),
+        };
+        let room = mem::size_of::<libc::sockaddr_un>() - start;
+        let name = &name[..name.len().min(room)];
+        let to = (&raw mut this.storage).cast::<u8>().wrapping_add(start);
+        // SAFETY: the name fits into a sockaddr_un behind its start, and so into the storage, for which
+        // every pattern is valid; it is no part of it.
+        unsafe { to.copy_from_nonoverlapping(name.as_ptr(), name.len()) };
+        // A path ends with a zero, which counts.
+        let end = start + name.len() + usize::from(address.as_pathname().is_some());
+        this.len = end as libc::socklen_t;
+        this
+    }
 }
 
 impl From<SocketAddr> for SockAddr {
@@ -104,9 +166,10 @@ impl From<SocketAddr> for SockAddr {
 
 impl fmt::Debug for SockAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.to_inet() {
-            Ok(address) => address.fmt(f),
-            Err(_) => write!(f, "SockAddr(family {})", self.storage.ss_family),
+        match (self.to_inet(), self.to_unix()) {
+            (Ok(address), _) => address.fmt(f),
+            (_, Ok(address)) => address.fmt(f),
+            _ => write!(f, "SockAddr(family {})", self.storage.ss_family),
         }
     }
 }
@@ -129,5 +192,42 @@ mod tests {
         let mut short = SockAddr::from("127.0.0.1:80".parse::<SocketAddr>().unwrap());
         short.len = 3;
         assert!(short.to_inet().is_err());
+    }
+    #[test]
+    fn unix_addresses_survive_the_round_trip() {
+        let longest = "x".repeat(107);
+        let addresses = [
+            UnixAddr::from_pathname(""),
+            UnixAddr::from_pathname("/run/a socket"),
+            UnixAddr::from_pathname(&longest),
+            UnixAddr::from_abstract_name(b""),
+            UnixAddr::from_abstract_name(b"a\0b\0"),
+            UnixAddr::from_abstract_name(&longest),
+        ];
+        for address in addresses {
+            let address = address.unwrap();
+            let back = SockAddr::from(&address).to_unix().unwrap();
+            assert_eq!(back.as_pathname(), address.as_pathname());
+            assert_eq!(back.as_abstract_name(), address.as_abstract_name());
+            assert_eq!(back.is_unnamed(), address.is_unnamed());
+        }
+        assert!(UnixAddr::from_pathname("").unwrap().is_unnamed(), "std has another word for none");
+    }
+
+    #[test]
+    fn a_unix_address_of_the_kernel_is_read_as_far_as_it_goes() {
+        let unix = (libc::AF_UNIX as libc::sa_family_t).to_ne_bytes();
+        let of = |path: &[u8], len: usize| SockAddr::raw(&[&unix, path].concat(), len as u32);
+        let path = |address: SockAddr| address.to_unix().unwrap().as_pathname().unwrap().to_owned();
+        assert!(of(b"", 0).to_unix().unwrap().is_unnamed(), "a sender without a name");
+        assert!(of(b"", 2).to_unix().unwrap().is_unnamed());
+        assert_eq!(path(of(b"/a\0", 5)).to_str(), Some("/a"));
+        assert_eq!(path(of(b"/a", 4)).to_str(), Some("/a"), "without its zero");
+        assert_eq!(path(of(b"/a\0/b", 7)).to_str(), Some("/a"), "behind its zero");
+        // The kernel takes a path of 108 bytes, and says that its zero is the 109th.
+        assert!(of(&[b'x'; 108], 111).to_unix().is_err());
+        assert!(of(b"/a", 4000).to_unix().is_ok(), "a length beyond all bounds");
+        let inet = SockAddr::from("127.0.0.1:80".parse::<SocketAddr>().unwrap());
+        assert!(inet.to_unix().is_err() && of(b"/a", 4).to_inet().is_err());
     }
 }

@@ -15,14 +15,11 @@ pub(crate) fn socket(domain: i32, kind: i32, protocol: i32) -> io::Result<RawFd>
     check(unsafe { libc::socket(domain, kind | NEW, protocol) })
 }
 
-/// `socketpair(2)` of Unix stream sockets, close-on-exec and non-blocking.
-pub(crate) fn pair() -> io::Result<(RawFd, RawFd)> {
+/// `socketpair(2)` of Unix sockets, close-on-exec and non-blocking.
+pub(crate) fn pair(kind: i32, fds: &mut [RawFd; 2]) -> io::Result<i32> {
     count::one();
-    let mut fds = [0; 2];
     // SAFETY: `fds` is room for two descriptors.
-    let ret =
-        unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM | NEW, 0, fds.as_mut_ptr()) };
-    check(ret).map(|_| (fds[0], fds[1]))
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind | NEW, 0, fds.as_mut_ptr()) })
 }
 
 /// `bind(2)`.

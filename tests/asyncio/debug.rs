@@ -1,10 +1,12 @@
 //! Debug mode and introspection (D-*, G-A*, L-58; checks 21, 22, 150).
 
 use std::cell::RefCell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
 use std::process::Stdio;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use ringloop::debug::{self, Report, State, tree};
@@ -269,6 +271,21 @@ fn whoever_awaits_many_is_seen_to_await_those_that_are_left() {
                 Ok(())
             });
             let group = spawn(async { drop(group.await) });
+            // What the body waited for once is not what a child waits for.
+            let body = TaskGroup::<()>::scope(async |group| {
+                group.spawn(pending::<Result<(), ()>>());
+                let (mut left, mut polled) = (spawn(pending::<()>()), false);
+                poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    match std::mem::replace(&mut polled, true) {
+                        false => Pin::new(&mut left).poll(cx).map(drop),
+                        true => Poll::Ready(()),
+                    }
+                })
+                .await;
+                pending::<Result<(), ()>>().await
+            });
+            let body = spawn(async { drop(body.await) });
             settle().await;
             settle().await;
             let tree = tree();
@@ -280,6 +297,7 @@ fn whoever_awaits_many_is_seen_to_await_those_that_are_left() {
                 node.unwrap().awaits().count()
             };
             assert_eq!((awaited(&all), awaited(&next), awaited(&group)), (2, 1, 1), "{tree}");
+            assert_eq!(awaited(&body), 1, "{tree}");
             all.cancel();
             next.cancel();
             group.cancel();

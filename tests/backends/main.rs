@@ -18,6 +18,7 @@ mod interval;
 #[cfg(ringloop_test)]
 mod lies;
 mod panics;
+mod pipes;
 mod readiness;
 mod remote;
 mod smoke;
@@ -27,5 +28,6 @@ mod tcp;
 mod time;
 #[cfg(ringloop_test)]
 mod torture;
+mod unix;
 mod user_code;
 mod wakers;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use ringloop::fs::File;
-use ringloop::net::{Readiness, TcpListener, TcpStream};
+use ringloop::net::{Readiness, TcpListener, TcpStream, UnixListener, UnixStream};
 use ringloop::task::yield_now;
 use ringloop::time::{interval, sleep, timeout};
 use ringloop::{Handle, spawn};
@@ -224,5 +224,29 @@ fn wakers_that_panic_in_a_child_are_dropped_each_by_itself() {
         });
         Child::fork(|| drop(runtime.take())).end();
         works(&builder);
+    }
+}
+
+// Seen to fail when the file was removed wherever its listener was dropped.
+#[test]
+fn a_childs_copy_of_a_listener_leaves_the_file_to_its_parent() {
+    let _alone = alone();
+    for builder in builders() {
+        let path = std::env::temp_dir().join(format!("ringloop-fork-{}", std::process::id()));
+        let mut runtime = builder.build().unwrap();
+        let mut listener = Some(runtime.block_on(UnixListener::bind(&path)).unwrap());
+        let child = Child::fork(|| {
+            listener.as_ref().unwrap().close();
+            drop(listener.take());
+            assert!(path.exists());
+        });
+        child.end();
+        runtime.block_on(async {
+            let dialled = UnixStream::connect(&path).await.unwrap();
+            listener.as_ref().unwrap().accept().await.unwrap();
+            drop(dialled);
+        });
+        drop(listener);
+        assert!(!path.exists());
     }
 }

@@ -100,8 +100,9 @@ enum Received {
 }
 
 fn receive(uring: &mut Uring, pool: &Pool, total: bool) -> Result<Received, Refused> {
-    let (ours, theirs) = sys::socket::pair().map_err(|e| Refused::by("socketpair", e))?;
-    let (ours, theirs) = (sys::file::own(ours), sys::file::own(theirs));
+    let mut pair = [0; 2];
+    sys::socket::pair(libc::SOCK_STREAM, &mut pair).map_err(|e| Refused::by("socketpair", e))?;
+    let [ours, theirs] = pair.map(sys::file::own);
     let token = Token::new(1, 0);
     let request = Request::Recv { fd: ours.as_raw_fd(), into: Into::Group, multi: true, total: 2 };
     uring.push(encode::entry(&request, total).user_data(token.user_data()));

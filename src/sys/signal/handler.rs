@@ -84,9 +84,9 @@ fn hear(signal: libc::c_int) {
         return give_back(signal);
     }
     if signal == libc::SIGINT && line.subscribers.load(SeqCst) == 0 {
-        DECIDING.fetch_add(1, SeqCst);
+        let decision = Decision::begin();
         let is_given_back = decide(signal, line);
-        DECIDING.fetch_sub(1, SeqCst);
+        drop(decision);
         if is_given_back {
             return;
         }
@@ -99,6 +99,22 @@ fn hear(signal: libc::c_int) {
         if rings && !Process::of_bits(place.process.load(SeqCst)).is_foreign() {
             ring(place.fd.load(SeqCst));
         }
+    }
+}
+
+/// Counts in [`DECIDING`] while it lives.
+pub(super) struct Decision(());
+
+impl Decision {
+    pub(super) fn begin() -> Self {
+        DECIDING.fetch_add(1, SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Decision {
+    fn drop(&mut self) {
+        DECIDING.fetch_sub(1, SeqCst);
     }
 }
 
@@ -120,7 +136,7 @@ fn decide(signal: libc::c_int, line: &Line) -> bool {
 }
 
 /// Waits until no handler that found nobody subscribed to SIGINT is about to set it to its default. They
-/// are done in an instant, and no new one comes once somebody is.
+/// are done in an instant, and no new one comes once somebody is subscribed, or the interrupt is off.
 pub(super) fn wait_for_decisions() {
     while DECIDING.load(SeqCst) > 0 {
         std::thread::yield_now();

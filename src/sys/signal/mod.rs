@@ -132,6 +132,8 @@ impl Drop for Interrupt {
         let mut dispositions = dispositions();
         dispositions.let_go(libc::SIGINT, |ours| ours.interrupt = false);
         INTERRUPT.store(interrupt::OFF, SeqCst);
+        // Else one of them could take away what the program installs next.
+        handler::wait_for_decisions();
     }
 }
 
@@ -270,4 +272,40 @@ fn set(signal: i32, action: &libc::sigaction) -> io::Result<()> {
     // SAFETY: `action` is the default, one that stood there before, or ours, which does nothing that a
     // handler must not do.
     check(unsafe { libc::sigaction(signal, action, ptr::null_mut()) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whether `act` ends only when a handler that is about to reset SIGINT has done so.
+    fn waits(act: impl FnOnce() + Send) -> bool {
+        // No handler decides before there are any.
+        drop(dispositions());
+        thread::scope(|scope| {
+            let decision = handler::Decision::begin();
+            let acts = scope.spawn(act);
+            thread::sleep(Duration::from_millis(50));
+            let waits = !acts.is_finished();
+            drop(decision);
+            waits
+        })
+    }
+
+    // Each seen to fail when it did not wait.
+    #[test]
+    fn nobody_goes_on_while_a_handler_is_about_to_reset_sigint() {
+        // A shell that starts it in the background has it ignored.
+        let before = get(libc::SIGINT).unwrap();
+        set(libc::SIGINT, &empty()).unwrap();
+        let mut interrupt = None;
+        assert!(waits(|| interrupt = Interrupt::new().unwrap()), "an interrupt");
+        let interrupt = interrupt.expect("SIGINT is nobody's");
+        assert!(waits(|| drop(interrupt)), "its end");
+        assert!(waits(|| drop(Subscription::new(libc::SIGINT).unwrap())), "a subscription");
+        set(libc::SIGINT, &before).unwrap();
+    }
 }

@@ -1,8 +1,9 @@
 //! What nobody awaits (F-08, R-01, L-56, L-57; checks 18 to 20, 31).
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::Poll;
 use std::time::Duration;
 
 use ringloop::task::{Spawn, TaskGroup, current, spawn_reporting, yield_now};
@@ -12,7 +13,7 @@ use ringloop::{
 };
 
 use super::Log;
-use crate::support::{OnDrop, alone, build, on_each_backend, this_test};
+use crate::support::{OnDrop, alone, build, on_each_backend, poll_once, this_test};
 
 /// A runtime whose unhandled failures come out of the channel, as text.
 fn telling(builder: &mut Builder) -> (Runtime, mpsc::Receiver<String>) {
@@ -392,6 +393,88 @@ fn a_group_that_is_cancelled_while_it_closes_has_its_panic_reported() {
             let told = all(&told);
             assert_eq!(told.len(), 1, "{told:?}");
             assert!(told[0].starts_with("panic | a child of a task group panicked: lost;"));
+        });
+    });
+}
+
+// F-08. Each seen to fail when the panic of that drop was dropped.
+#[test]
+fn a_child_whose_drop_panics_as_well_or_with_its_block_has_that_reported() {
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        runtime.block_on(async {
+            let group = spawn(TaskGroup::scope(async |group| {
+                let guard = OnDrop(|| boom("in its drop"));
+                group.spawn_scoped(poll_fn(move |_| {
+                    let _kept = &guard;
+                    boom("in its poll");
+                    Poll::<Result<(), ()>>::Pending
+                }));
+                Ok(())
+            }));
+            assert_eq!(group.await.unwrap_err().to_string(), "the task panicked: in its poll");
+            let told_of_drop = all(&told);
+            assert_eq!(told_of_drop.len(), 1, "{told_of_drop:?}");
+            assert!(told_of_drop[0].contains("a child of a task group panicked: in its drop;"));
+
+            let mut group = Box::pin(TaskGroup::scope(async |group| {
+                let guard = OnDrop(|| boom("with the block"));
+                group.spawn_scoped(async move {
+                    let _guard = guard;
+                    pending::<Result<(), ()>>().await
+                });
+                Ok(())
+            }));
+            assert!(poll_once(&mut group).is_pending());
+            drop(group);
+            let told = all(&told);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].contains("a child of a task group panicked: with the block;"));
+        });
+    });
+}
+
+// F-08. Seen to abort when errors were dropped while the panic went on, or as one.
+#[test]
+fn a_group_outlives_that_the_drops_of_its_errors_panic() {
+    type Bomb = OnDrop<fn()>;
+    const BOMB: fn() -> Bomb = || OnDrop(|| boom("an error's drop"));
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        let errors_told = || {
+            let told = all(&told);
+            let of_errors = |told: &String| told.contains("a task group panicked: an error's drop");
+            assert!(told.iter().all(of_errors), "{told:?}");
+            told.len()
+        };
+        runtime.block_on(async {
+            let group = spawn(async {
+                let group = TaskGroup::<Bomb>::scope(async |group| {
+                    group.spawn_scoped(async { Err::<(), _>(BOMB()) });
+                    let guard = OnDrop(|| boom("a child's drop"));
+                    group.spawn_scoped(async {
+                        let _guard = guard;
+                        pending::<Result<(), Bomb>>().await
+                    });
+                    Ok(())
+                });
+                drop(group.await);
+            });
+            assert_eq!(group.await.unwrap_err().to_string(), "the task panicked: a child's drop");
+            assert_eq!(errors_told(), 1);
+
+            // Dropped before it could give them.
+            let mut group = Box::pin(TaskGroup::<Bomb>::scope(async |group| {
+                group.spawn(async { Err::<(), _>(BOMB()) });
+                group.spawn(async { Err::<(), _>(BOMB()) });
+                group.spawn(pending::<Result<(), Bomb>>());
+                Ok(())
+            }));
+            assert!(poll_once(&mut group).is_pending());
+            yield_now().await;
+            assert!(poll_once(&mut group).is_pending());
+            drop(group);
+            assert_eq!(errors_told(), 2);
         });
     });
 }

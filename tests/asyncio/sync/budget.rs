@@ -4,8 +4,7 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use ringloop::queue::{Queue, QueueShutdown, Shutdown};
 use ringloop::spawn;
@@ -13,8 +12,8 @@ use ringloop::sync::{
     Barrier, Condvar, Event, Mutex, Notify, OnceCell, Semaphore, broadcast, mpsc, oneshot, watch,
 };
 use ringloop::task::yield_now;
-use ringloop::time::timeout;
 
+use super::hooks::{waker, wakes};
 use super::{settle, spend_all};
 use crate::support::{poll_once, run_on_each};
 
@@ -38,6 +37,26 @@ fn a_set_that_is_cleared_again_reaches_who_came_without_budget() {
     });
 }
 
+// Seen to fail when the budget was asked before the line was entered: the second call was lost.
+#[test]
+fn two_calls_reach_two_who_came_without_budget() {
+    run_on_each(|| async {
+        let notify = Rc::new(Notify::new());
+        let tasks = [(); 2].map(|()| {
+            let notify = notify.clone();
+            spawn(async move {
+                spend_all().await;
+                notify.notified().await;
+            })
+        });
+        yield_now().await;
+        notify.notify_one();
+        notify.notify_one();
+        settle().await;
+        assert!(tasks.iter().all(|task| task.is_finished()), "a call was lost");
+    });
+}
+
 /// Goes on in a new poll, without budget.
 async fn spend_afresh() {
     yield_now().await;
@@ -48,14 +67,16 @@ async fn spend_afresh() {
 async fn alone(wait: impl AsyncFnOnce()) {
     spend_afresh().await;
     let mut wait = pin!(wait());
-    let polled = poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx))).await;
+    let before = wakes();
+    // Under a waker of its own: whoever polls again by chance would find what is there.
+    let polled = wait.as_mut().poll(&mut Context::from_waker(&waker(1)));
     assert!(polled.is_pending(), "it had budget");
-    // Where nothing was handed over, only the timer wakes it.
-    let limit = Duration::from_secs(1);
-    timeout(limit, wait).await.expect("it sleeps over what is there");
+    assert_eq!(wakes(), before + 1, "it sleeps over what is there");
+    yield_now().await;
+    assert!(poll_once(&mut wait).is_ready(), "it was woken in vain");
 }
 
-// Seen to fail when nothing was handed over after the line was entered.
+// Each seen to fail when nothing was handed over, or nobody woken, after the line was entered.
 #[test]
 fn what_is_there_already_lets_go_who_came_without_budget() {
     run_on_each(|| async {
@@ -67,6 +88,12 @@ fn what_is_there_already_lets_go_who_came_without_budget() {
         full.try_put(1).unwrap();
         shut.shutdown(Shutdown::Drain);
         alone(async || event.wait().await).await;
+        let notify = Notify::new();
+        notify.notify_one();
+        alone(async || notify.notified().await).await;
+        let notified = notify.notified();
+        notify.notify_waiters();
+        alone(async move || notified.await).await;
         alone(async || assert!(barrier.wait().await.unwrap().is_leader())).await;
         alone(async || assert!(aborted.wait().await.is_err())).await;
         let semaphore = Semaphore::new(2);
@@ -85,14 +112,20 @@ fn who_came_without_budget_and_is_dropped_takes_nothing_along() {
     run_on_each(|| async {
         let (semaphore, queue) = (Semaphore::new(1), Queue::unbounded());
         queue.try_put(1).unwrap();
+        let notify = Notify::new();
+        notify.notify_one();
         spend_afresh().await;
         let (mut acquire, mut get) = (semaphore.acquire(), Box::pin(queue.get()));
+        let (mut first, mut second) = (notify.notified(), notify.notified());
+        assert!(poll_once(&mut first).is_pending() && poll_once(&mut second).is_pending());
         assert!(poll_once(&mut acquire).is_pending() && poll_once(&mut get).is_pending());
         // It is theirs now.
         assert!(semaphore.try_acquire().is_none() && queue.try_get().is_err());
-        drop((acquire, get));
+        drop((acquire, get, first));
         assert!(semaphore.try_acquire().is_some());
         assert_eq!(queue.try_get(), Ok(1));
+        yield_now().await;
+        assert!(poll_once(&mut second).is_ready(), "the call went with who was dropped");
     });
 }
 

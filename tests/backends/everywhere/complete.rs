@@ -82,11 +82,19 @@ fn bare(text: &str) -> String {
     text.trim().chars().take_while(|c| c.is_alphanumeric()).collect()
 }
 
-/// The types in `name!(Type<'_>, …);`.
+/// The types in `name!(Type<'_, T>, …);`.
 fn called_with(text: &str, name: &str) -> Vec<String> {
     let call = format!("\n{name}!(");
     let calls = text.match_indices(&call).map(|(at, _)| &text[at + call.len()..]);
-    calls.flat_map(|rest| rest.split(')').next().unwrap().split(", ").map(bare)).collect()
+    let types = calls.flat_map(|rest| {
+        let mut depth = 0;
+        let list = rest.split(')').next().unwrap();
+        list.split(move |c| {
+            depth += i32::from(c == '<') - i32::from(c == '>');
+            c == ',' && depth == 0
+        })
+    });
+    types.map(bare).collect()
 }
 
 // Seen to fail when a `pub async fn` was added to `File`, to `read_half!`, and a `pub fn … -> Sleep`

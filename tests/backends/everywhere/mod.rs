@@ -7,10 +7,12 @@ mod files;
 mod fuse;
 mod opening;
 mod passing;
+mod pipes;
 mod protocols;
 mod reading;
 mod sync;
 mod together;
+mod unix;
 mod waiting;
 mod writing;
 
@@ -55,8 +57,10 @@ fn cases() -> impl Iterator<Item = Case> {
         waiting::cases(),
         sync::cases(),
         passing::cases(),
+        pipes::cases(),
         protocols::cases(),
         together::cases(),
+        unix::cases(),
     ];
     groups.into_iter().flatten()
 }
@@ -130,10 +134,13 @@ fn cut_off(name: &str, cuts: &[Cut]) {
 
 /// Those whose result is there when the loop looks next, and so before the time limit, of which it
 /// hears in the same turn.
-const AT_ONCE: [&str; 5] = [
+const AT_ONCE: [&str; 8] = [
     "TcpStream::read",
     "TcpStream::read_chunk",
     "TcpListener::accept",
+    "UnixStream::read",
+    "UnixStream::read_chunk",
+    "UnixListener::accept",
     "Readiness::readable",
     "JoinHandle",
 ];
