@@ -15,6 +15,7 @@ use super::inbox::Inbox;
 use super::outbox::Piece;
 use super::pipe::{PipeReader, PipeWriter};
 use super::socket::{Heir, Socket};
+use super::stream_socket::StreamSocket;
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
 use crate::buf::Lease;
@@ -65,6 +66,10 @@ impl From<UnixStream> for Link {
 }
 
 impl Link {
+    pub(crate) fn of(stream: impl StreamSocket) -> Self {
+        Self::new(stream.into_handle())
+    }
+
     pub(super) fn new(handle: Handle) -> Self {
         Self(Rc::new(State {
             handle: RefCell::new(Some(handle)),

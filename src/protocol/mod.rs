@@ -75,5 +75,8 @@ mod transport;
 
 pub use any::IntoProtocol;
 pub use callbacks::{BufferedProtocol, Eof, Protocol};
-pub use connect::{connect_accepted_socket, create_connection};
+pub use connect::{
+    connect_accepted_socket, connect_read_pipe, connect_write_pipe, create_connection,
+    create_unix_connection,
+};
 pub use transport::Transport;

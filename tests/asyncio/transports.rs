@@ -3,6 +3,7 @@
 mod closing;
 mod panics;
 mod peers;
+mod pipes;
 mod random;
 mod reading;
 mod switching;
