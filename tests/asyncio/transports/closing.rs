@@ -173,6 +173,30 @@ fn close_abort_and_pause_within_any_callback_are_obeyed_before_the_next_one() {
     });
 }
 
+// TR-12, check 116. Found by the random scripts.
+// Seen to fail when an outbox that failed with nothing in flight kept the alarm of its linger.
+#[test]
+fn an_abort_in_the_turn_of_the_close_leaves_nobody_waiting_for_the_linger() {
+    run_on_each(|| async {
+        let log = Log::default();
+        let (transport, mut peer) = connected(Noting::new(&log, |what, transport| match what {
+            "data" => {
+                transport.set_write_buffer_limits(0, 0).unwrap();
+                transport.write(b"never sent");
+                transport.close();
+            }
+            "pause" => transport.abort(),
+            _ => {}
+        }))
+        .await;
+        peer.write_all(b"go").await.unwrap();
+        transport.wait_closed().await;
+        assert_eq!(log.all(), "made data pause lost");
+        assert_eq!(ringloop::metrics().timers, 0);
+        assert!(read_to_end(&mut peer).await.is_err());
+    });
+}
+
 // TR-01, C-11: a close does not wait for ever.
 #[test]
 fn a_close_gives_up_a_peer_that_takes_nothing_when_the_linger_is_over() {
