@@ -99,8 +99,10 @@ async fn connecting_by_path(cut: Cut) -> Ends {
     let listener = UnixListener::bind(&path).await.unwrap();
     let noting = Noting::default();
     let got = cut.off(create_unix_connection(|| noting.clone(), &path), || {}).await;
+    // Who has not been accepted when it goes is reset.
+    let ends = noting.after(cut, got).await;
     drop(listener);
-    noting.after(cut, got).await
+    ends
 }
 
 async fn reading_a_pipe(cut: Cut) -> Ends {
