@@ -241,6 +241,33 @@ fn datagrams_in_their_steady_state_allocate_nothing() {
     }
 }
 
+/// A pipe, both of whose ends are here.
+async fn through_a_pipe(len: usize) {
+    let (mut reader, mut writer) = ringloop::net::pipe().unwrap();
+    let (message, mut buf) = (vec![7; len], vec![0; len.max(512)]);
+    for round in 0..END {
+        mark(round);
+        writer.write_all(&message).await.unwrap();
+        let mut got = 0;
+        while got < len {
+            got += reader.read(&mut buf).await.unwrap();
+        }
+    }
+    mark(END);
+}
+
+#[test]
+fn bytes_through_a_pipe_allocate_nothing_in_their_steady_state() {
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for len in [64, 1000, 10_000, 60_000] {
+            let Ok(mut runtime) = Builder::new().backend(backend).build() else { continue };
+            runtime.block_on(through_a_pipe(len));
+            drop(runtime);
+            assert_eq!(ALLOCATIONS.take(), 0, "{len} bytes on {backend}");
+        }
+    }
+}
+
 #[test]
 fn the_counter_counts() {
     let counted = count(BackendChoice::Epoll, 10, |mut stream, len| async move {

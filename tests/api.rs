@@ -9,9 +9,10 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    Datagram, Ecn, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector,
-    TcpListener, TcpListenerOptions, TcpStream, Transmit, UCred, UdpSocket, UdpSocketOptions,
-    UnixDatagram, UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
+    Datagram, Ecn, Interest, OwnedReadHalf, OwnedWriteHalf, PipeReader, PipeWriter, ReadHalf,
+    Readiness, Ready, ReuniteError, TcpConnector, TcpListener, TcpListenerOptions, TcpStream,
+    Transmit, UCred, UdpSocket, UdpSocketOptions, UnixDatagram, UnixListener, UnixListenerOptions,
+    UnixStream, WriteHalf,
 };
 use ringloop::protocol::{DatagramTransport, Transport};
 use ringloop::queue::{
@@ -88,6 +89,8 @@ travels!(
     UdpSocketOptions,
     Transmit<'static>,
     Ecn,
+    Interest,
+    Ready,
     UnixListenerOptions,
     UCred,
     YieldNow,
@@ -117,8 +120,8 @@ lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Send: Transport, DatagramTransport);
 lacks!(Sync: Transport, DatagramTransport);
-lacks!(Send: File, Readiness, ReuniteError);
-lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: File, Readiness, ReuniteError, PipeReader, PipeWriter);
+lacks!(Sync: File, Readiness, ReuniteError, PipeReader, PipeWriter);
 lacks!(Send: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Sync: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
@@ -164,6 +167,7 @@ unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(UdpSocket, UnixDatagram, Datagram);
+unpin!(PipeReader, PipeWriter, Readiness);
 unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
 unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 

@@ -3,6 +3,7 @@
 //! A test gets a [`Rig`], which holds the driver to the first promise all the time: each submit ends
 //! exactly once, and nothing comes of a token that is not in flight.
 
+mod calls;
 mod cancel;
 mod datagrams;
 mod differential;

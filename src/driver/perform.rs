@@ -8,13 +8,13 @@
 //! this completion, is what every SAFETY comment here leans on.
 #![expect(unsafe_code, reason = "performs requests, which name memory by pointers")]
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 
 use crate::buf::Pool;
-use crate::op::{Call, Flags, Into, Request};
+use crate::op::{Call, Flags, Into, Request, Way};
 use crate::sys::message::HEAD;
-use crate::sys::{datagram, file, rights, socket};
+use crate::sys::{datagram, file, pipe, rights, socket};
 
 /// Does a control call.
 pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
@@ -58,9 +58,59 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
             let len = into.len().min(i32::MAX as usize);
             retry(|| file::read_slice_now(fd, &mut into[..len], offset)).map(|len| len as i32)
         }
+        Call::ReadStream { fd, into, way } => {
+            let len = into.len().min(i32::MAX as usize);
+            retry(|| read_stream(fd, &mut into[..len], way)).map(|len| len as i32)
+        }
+        Call::WriteStream { fd, slices, way, quiet } => {
+            retry(|| write_stream(fd, slices, way, quiet)).map(|len| len as i32)
+        }
+        Call::Splice { from, to, len } => {
+            let len = len.min(i32::MAX as usize);
+            retry(|| pipe::splice(from, to, len)).map(|len| len as i32)
+        }
+        Call::Pipe { fds } => {
+            *fds = pipe::pipe()?;
+            Ok(0)
+        }
+        Call::Describe { fd, description } => {
+            *description = pipe::describe(fd)?;
+            Ok(0)
+        }
+        Call::Reopen { fd, flags } => pipe::reopen(fd, flags),
         Call::SetNonblocking { fd, on } => file::set_nonblocking(fd, on),
         Call::Duplicate { fd } => file::duplicate(fd),
     }
+}
+
+/// Reads from a stream that is no socket, if something is there.
+fn read_stream(fd: RawFd, into: &mut [u8], way: Way) -> io::Result<usize> {
+    match way {
+        Way::Flag => pipe::read_now(fd, into),
+        Way::Plain => pipe::read(fd, into),
+        Way::Asked => {
+            ready(fd, libc::POLLIN)?;
+            pipe::read(fd, into)
+        }
+    }
+}
+
+/// Writes to a stream that is no socket, if it has room.
+fn write_stream(fd: RawFd, slices: &[IoSlice<'_>], way: Way, quiet: bool) -> io::Result<usize> {
+    let mut some = [IoSlice::new(&[])];
+    let slices = if way == Way::Asked {
+        ready(fd, libc::POLLOUT)?;
+        let first: &[u8] = slices.first().map_or(&[], |slice| slice);
+        some[0] = IoSlice::new(&first[..first.len().min(libc::PIPE_BUF)]);
+        &some
+    } else {
+        slices
+    };
+    let now = way == Way::Flag;
+    if quiet {
+        return pipe::write(fd, slices, now, true);
+    }
+    pipe::without_sigpipe(|| pipe::write(fd, slices, now, false))
 }
 
 /// `close(2)`. `EINTR` is not retried: the descriptor is gone.
@@ -474,7 +524,7 @@ fn stream(
 /// `EAGAIN` unless the descriptor shows `event`, an error or a hang-up.
 fn ready(fd: RawFd, event: libc::c_short) -> io::Result<()> {
     match file::poll(fd, event as u32)? {
-        0 => Err(io::ErrorKind::WouldBlock.into()),
+        0 => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
         _ => Ok(()),
     }
 }

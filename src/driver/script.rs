@@ -154,13 +154,19 @@ impl Driver for Script {
 
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match call {
-            Call::Socket { .. } | Call::Duplicate { .. } => Ok(self.descriptor()),
+            Call::Socket { .. } | Call::Duplicate { .. } | Call::Reopen { .. } => {
+                Ok(self.descriptor())
+            }
             Call::Pair { fds, .. } => {
                 *fds = [self.descriptor(), self.descriptor()];
                 Ok(0)
             }
             Call::LocalAddr { address, .. } | Call::PeerAddr { address, .. } => {
                 *address = self.address;
+                Ok(0)
+            }
+            Call::Pipe { fds } => {
+                *fds = [self.descriptor(), self.descriptor()];
                 Ok(0)
             }
             Call::AcceptNow { .. }
@@ -171,7 +177,10 @@ impl Driver for Script {
             | Call::SendDatagrams { .. }
             | Call::RecvFds { .. }
             | Call::SendFds { .. }
-            | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
+            | Call::ReadNow { .. }
+            | Call::ReadStream { .. }
+            | Call::WriteStream { .. }
+            | Call::Splice { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }
     }

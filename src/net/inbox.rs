@@ -102,6 +102,15 @@ impl Inbox {
         Some(lease)
     }
 
+    /// Lends what it can of the oldest piece, at most `most` bytes.
+    pub(super) fn pop_at_most(&mut self, most: usize) -> Option<Lease> {
+        if self.leases.front_mut()?.len() <= most {
+            return self.pop();
+        }
+        self.parked -= most;
+        Some(self.leases.front_mut()?.split_to(most))
+    }
+
     /// Copies out as much as fits, across pieces.
     pub(super) fn read(&mut self, mut into: &mut [u8]) -> usize {
         let mut copied = 0;

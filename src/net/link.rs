@@ -13,7 +13,9 @@ use bytes::Bytes;
 
 use super::inbox::Inbox;
 use super::outbox::Piece;
+use super::pipe::{PipeReader, PipeWriter};
 use super::socket::{Heir, Socket};
+use super::stream_socket::StreamSocket;
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
 use crate::buf::Lease;
@@ -45,6 +47,18 @@ impl From<TcpStream> for Link {
     }
 }
 
+impl From<PipeReader> for Link {
+    fn from(pipe: PipeReader) -> Self {
+        Self::new(pipe.into_handle())
+    }
+}
+
+impl From<PipeWriter> for Link {
+    fn from(pipe: PipeWriter) -> Self {
+        Self::new(pipe.into_handle())
+    }
+}
+
 impl From<UnixStream> for Link {
     fn from(stream: UnixStream) -> Self {
         Self::new(stream.into_handle())
@@ -52,6 +66,10 @@ impl From<UnixStream> for Link {
 }
 
 impl Link {
+    pub(crate) fn of(stream: impl StreamSocket) -> Self {
+        Self::new(stream.into_handle())
+    }
+
     pub(super) fn new(handle: Handle) -> Self {
         Self(Rc::new(State {
             handle: RefCell::new(Some(handle)),
@@ -152,13 +170,28 @@ impl Link {
         }
     }
 
-    /// Ends writing: the peer sees the end behind what was written. Does not wait.
+    /// Ends writing: the peer sees the end behind what was written. Does not wait. Of a pipe it is the close.
     ///
     /// # Errors
     ///
     /// What `shutdown(2)` says, if nothing is to be sent before; `NotConnected` after the close.
     pub(crate) fn write_eof(&self) -> io::Result<()> {
-        self.open()?.write_eof()
+        let socket = self.open()?;
+        if socket.pipe.is_some() {
+            // A pipe has no other way to tell its reader.
+            self.close();
+            return Ok(());
+        }
+        socket.write_eof()
+    }
+
+    /// Waits until nobody can read what would be written: see [`PipeWriter::closed`].
+    ///
+    /// # Errors
+    ///
+    /// As there; `NotConnected` after the close.
+    pub(crate) async fn hangup(&self) -> io::Result<()> {
+        self.open()?.hangup().await
     }
 
     /// Why writing has ended, if it has failed.

@@ -1,4 +1,4 @@
-//! TCP and Unix sockets.
+//! TCP, Unix sockets, pipes, and descriptors of one's own.
 //!
 //! A socket owns what it receives: completions land in its *inbox*, whether or not a
 //! `read` waits, and `read` takes from there. What is written gathers in its *outbox*
@@ -14,6 +14,7 @@
 
 mod accept;
 mod addr;
+mod by_call;
 mod connect;
 mod direct;
 mod endpoint;
@@ -24,9 +25,13 @@ mod link;
 mod op;
 mod options;
 mod outbox;
+mod pipe;
 mod readiness;
 mod receive;
+mod send_file;
 mod socket;
+mod splice;
+mod stdio;
 mod stream_socket;
 mod tcp_listener;
 mod tcp_options;
@@ -42,7 +47,10 @@ pub use addr::ToSocketAddrs;
 pub use connect::TcpConnector;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use options::TcpListenerOptions;
-pub use readiness::Readiness;
+pub use pipe::{PipeReader, PipeWriter, pipe};
+pub use readiness::{Interest, Readiness, Ready};
+pub use splice::{SpliceFrom, SpliceTo, splice};
+pub use stdio::{stderr, stdin, stdout};
 pub use stream_socket::StreamSocket;
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;

@@ -9,7 +9,7 @@
 //! gone: a piece's memory has a fixed address, and appending to a block does not touch the bytes in
 //! flight.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -71,7 +71,7 @@ pub(super) struct Outbox {
     pieces: Short<Piece>,
     /// All bytes of `pieces`, in flight or not.
     buffered: usize,
-    /// The send in flight.
+    /// The send in flight, or the wait for room.
     sending: Option<Token>,
     /// The header of the send in flight, if it is a gathered one.
     message: Option<Stable<Message>>,
@@ -193,6 +193,30 @@ impl Outbox {
             left -= n;
             (n > 0).then_some(&bytes[..n])
         })
+    }
+
+    /// Lets `write` have the next bytes, in pieces, where nothing is in flight. Returns its result, and how
+    /// many bytes it was given.
+    pub(super) fn gather<T>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> (T, usize) {
+        debug_assert!(self.sending.is_none(), "one send at a time");
+        let mut slices = [IoSlice::new(&[]); PIECES];
+        let (mut count, mut total) = (0, 0);
+        for (slot, bytes) in slices.iter_mut().zip(self.gathered()) {
+            *slot = IoSlice::new(bytes);
+            count += 1;
+            total += bytes.len();
+        }
+        (write(&slices[..count]), total)
+    }
+
+    /// Says that so many bytes have gone by a call.
+    pub(super) fn went(&mut self, n: usize, spares: &Spares) {
+        self.advance(n, spares);
+    }
+
+    /// Says that the wait for room is over.
+    pub(super) fn waited(&mut self) {
+        self.sending = None;
     }
 
     /// Says that the request is on its way.

@@ -36,7 +36,7 @@ impl Socket {
     }
 
     /// After a push: counts the outbox and has it flushed in this turn.
-    fn filled(self: &Rc<Self>, mut outbox: RefMut<'_, Outbox>, was_empty: bool) {
+    pub(super) fn filled(self: &Rc<Self>, mut outbox: RefMut<'_, Outbox>, was_empty: bool) {
         let is_empty = outbox.is_empty();
         let flush = outbox.wants_flush() && !std::mem::replace(&mut outbox.dirty, true);
         drop(outbox);
@@ -95,7 +95,7 @@ impl Socket {
     }
 
     /// The outbox, if it takes more.
-    fn may_put(&self) -> io::Result<RefMut<'_, Outbox>> {
+    pub(super) fn may_put(&self) -> io::Result<RefMut<'_, Outbox>> {
         if self.after_flush.get() == AfterFlush::Shutdown {
             let kind = io::ErrorKind::BrokenPipe;
             return Err(io::Error::new(kind, "a write after the end of writing (write_eof)"));
@@ -204,7 +204,7 @@ impl Socket {
     }
 
     /// Keeps the waker of whoever waits for the outbox. Its clone and the old one's drop are user code.
-    fn park_writer<T>(&self, outbox: RefMut<'_, Outbox>, cx: &Context<'_>) -> Poll<T> {
+    pub(super) fn park_writer<T>(&self, outbox: RefMut<'_, Outbox>, cx: &Context<'_>) -> Poll<T> {
         let known = outbox.writer.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
         drop(outbox);
         if !known {
@@ -260,15 +260,21 @@ impl Socket {
         if !empty {
             return self.send(false);
         }
-        core.outbox_emptied();
         if completion.errno() == libc::ECANCELED {
             self.cut_off();
         }
-        if let Some(alarm) = self.lingering.take() {
-            core.clear_alarm(alarm);
-        }
+        self.emptied();
         if self.after_flush.get() == AfterFlush::Shutdown {
             let _ = core.call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR });
+        }
+    }
+
+    /// The last byte has gone, or been dropped.
+    pub(super) fn emptied(&self) {
+        let core = self.core();
+        core.outbox_emptied();
+        if let Some(alarm) = self.lingering.take() {
+            core.clear_alarm(alarm);
         }
     }
 
@@ -295,7 +301,7 @@ impl Socket {
         let sending = outbox.sending();
         drop(outbox);
         if emptied {
-            core.outbox_emptied();
+            self.emptied();
         }
         if let Some(sending) = sending {
             core.cancel(sending);

@@ -77,6 +77,9 @@ mod transport;
 
 pub use any::IntoProtocol;
 pub use callbacks::{BufferedProtocol, Eof, Protocol};
-pub use connect::{connect_accepted_socket, create_connection};
+pub use connect::{
+    connect_accepted_socket, connect_read_pipe, connect_write_pipe, create_connection,
+    create_unix_connection,
+};
 pub use datagram::{DatagramProtocol, DatagramTransport, create_datagram_endpoint};
 pub use transport::Transport;

@@ -14,6 +14,7 @@ pub(crate) mod fork;
 pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod path;
+pub(crate) mod pipe;
 pub(crate) mod rights;
 pub(crate) mod signal;
 pub(crate) mod socket;

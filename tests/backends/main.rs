@@ -18,6 +18,7 @@ mod interval;
 #[cfg(ringloop_test)]
 mod lies;
 mod panics;
+mod pipes;
 mod readiness;
 mod remote;
 mod smoke;

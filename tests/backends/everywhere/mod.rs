@@ -8,6 +8,7 @@ mod files;
 mod fuse;
 mod opening;
 mod passing;
+mod pipes;
 mod protocols;
 mod reading;
 mod sync;
@@ -58,6 +59,7 @@ fn cases() -> impl Iterator<Item = Case> {
         waiting::cases(),
         sync::cases(),
         passing::cases(),
+        pipes::cases(),
         protocols::cases(),
         together::cases(),
         unix::cases(),

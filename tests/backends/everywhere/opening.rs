@@ -5,7 +5,9 @@ use std::net::TcpStream as StdStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use ringloop::net::{Readiness, TcpConnector, TcpListener, TcpListenerOptions, TcpStream};
+use ringloop::net::{
+    Interest, Readiness, TcpConnector, TcpListener, TcpListenerOptions, TcpStream,
+};
 
 use super::cut::{Cut, How};
 use super::{Case, Ends, balanced, case, once};
@@ -22,6 +24,8 @@ pub(super) fn cases() -> Vec<Case> {
         case!("TcpConnector::connect"; connect_by_name()),
         case!("Readiness::readable"; readable()),
         case!("Readiness::writable"; writable()),
+        case!("Readiness::ready"; ready()),
+        case!("Readiness::async_io"; async_io()),
     ]
 }
 
@@ -171,5 +175,30 @@ async fn writable(cut: Cut) -> Ends {
     let ends = got.map(Result::unwrap).is_some();
     readiness.writable().await.unwrap();
     assert_eq!((&ours).write(b"x").unwrap(), 1);
+    ends
+}
+
+async fn ready(cut: Cut) -> Ends {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let readiness = Readiness::new(&reader).unwrap();
+    let event = once(|| writer.write_all(b"x").unwrap());
+    let got = cut.off(readiness.ready(Interest::READABLE), event).await;
+    let ends = got.map(|ready| assert!(ready.unwrap().is_readable())).is_some();
+    assert!(readiness.ready(Interest::READABLE).await.unwrap().is_readable());
+    ends
+}
+
+async fn async_io(cut: Cut) -> Ends {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let readiness = Readiness::new(&ours).unwrap();
+    let mut buf = [0; 8];
+    let read = readiness.async_io(Interest::READABLE, || (&ours).read(&mut buf));
+    let got = cut.off(read, once(|| theirs.write_all(b"hello").unwrap())).await;
+    let ends = got.map(|n| assert_eq!(n.unwrap(), 5)).is_some();
+    if !ends {
+        let read = readiness.async_io(Interest::READABLE, || (&ours).read(&mut buf));
+        assert_eq!(read.await.unwrap(), 5, "a call that was cut off has taken something");
+    }
     ends
 }
