@@ -11,7 +11,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ringloop::net::{Ecn, TcpListener, TcpStream, Transmit, UdpSocket, UnixStream};
-use ringloop::protocol::{Protocol, Transport, connect_accepted_socket};
+use ringloop::protocol::{
+    DatagramProtocol, DatagramTransport, Protocol, Transport, connect_accepted_socket,
+    create_datagram_endpoint,
+};
 use ringloop::queue::{Queue, Shutdown};
 use ringloop::sync::{broadcast, mpsc, watch};
 use ringloop::{BackendChoice, Builder};
@@ -255,6 +258,43 @@ fn an_echo_in_its_steady_state_allocates_nothing() {
         }
     }
     assert!(found.is_empty(), "allocations in {COUNTED} rounds:\n{}", found.join("\n"));
+}
+
+/// Answers datagrams by callbacks.
+struct Answers;
+
+impl DatagramProtocol for Answers {
+    fn datagram_received(&mut self, to: &DatagramTransport, data: &[u8], from: SocketAddr) {
+        to.send_to(data, from).unwrap();
+    }
+}
+
+#[test]
+fn datagrams_by_callbacks_allocate_nothing_in_their_steady_state() {
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for len in [0, 64, 1400, 40_000] {
+            let Ok(mut runtime) = Builder::new().backend(backend).build() else { continue };
+            let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            client.set_nonblocking(true).unwrap();
+            runtime.block_on(async {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                client.connect(socket.local_addr().unwrap()).unwrap();
+                let transport = create_datagram_endpoint(|| Answers, socket).await.unwrap();
+                let (message, mut back) = (vec![7; len], vec![0; len + 1]);
+                for round in 0..END {
+                    mark(round);
+                    client.send(&message).unwrap();
+                    while client.recv(&mut back).is_err() {
+                        ringloop::task::yield_now().await;
+                    }
+                }
+                mark(END);
+                transport.close();
+            });
+            drop(runtime);
+            assert_eq!(ALLOCATIONS.take(), 0, "{len} bytes on {backend}");
+        }
+    }
 }
 
 /// A pipe, both of whose ends are here.

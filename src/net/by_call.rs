@@ -131,6 +131,9 @@ impl Socket {
         if moved > 0 || empty {
             wakes.extend(outbox.take_writers());
         }
+        if outbox.has_failed() {
+            wakes.extend(outbox.watcher.take());
+        }
         drop(outbox);
         if empty {
             self.emptied();
@@ -158,6 +161,7 @@ impl Socket {
         // What was kept because something was in flight.
         outbox.fail(libc::EIO, spares);
         wakes.extend(outbox.take_writers());
+        wakes.extend(outbox.watcher.take());
         drop(outbox);
         self.emptied();
     }

@@ -20,6 +20,7 @@ use super::outbox::Piece;
 use super::pipe::PipeReader;
 use super::pipe_writer::PipeWriter;
 use super::socket::{Heir, Socket};
+use super::stream_socket::StreamSocket;
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
 use crate::buf::Lease;
@@ -73,6 +74,10 @@ impl From<UnixStream> for Link {
 }
 
 impl Link {
+    pub(crate) fn of(stream: impl StreamSocket) -> Self {
+        Self::new(stream.into_handle())
+    }
+
     pub(super) fn new(handle: Handle) -> Self {
         Self(Rc::new(State {
             core: handle.0.core().clone(),

@@ -66,6 +66,9 @@ pub(super) mod sealed {
         fn local(&self) -> io::Result<Self::Addr>
         where
             Self: StreamSocket;
+
+        #[doc(hidden)]
+        fn into_handle(self) -> Handle;
     }
 }
 
@@ -275,6 +278,10 @@ macro_rules! stream_socket {
 
             fn local(&self) -> io::Result<<Self as StreamSocket>::Addr> {
                 self.local_addr()
+            }
+
+            fn into_handle(self) -> Handle {
+                self.into_handle()
             }
         }
     )*};

@@ -305,7 +305,7 @@ impl Socket {
         let sending = outbox.sending();
         drop(outbox);
         if emptied {
-            core.outbox_emptied();
+            self.emptied();
         }
         if let Some(sending) = sending {
             core.cancel(sending);

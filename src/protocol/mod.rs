@@ -80,6 +80,9 @@ pub(crate) use transport::WeakTransport;
 
 pub use any::IntoProtocol;
 pub use callbacks::{BufferedProtocol, Eof, Protocol};
-pub use connect::{connect_accepted_socket, create_connection};
+pub use connect::{
+    connect_accepted_socket, connect_read_pipe, connect_write_pipe, create_connection,
+    create_unix_connection,
+};
 pub use datagram::{DatagramProtocol, DatagramTransport, create_datagram_endpoint};
 pub use transport::Transport;

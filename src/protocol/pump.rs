@@ -14,7 +14,7 @@ use super::any::AnyProtocol;
 use super::base::{Flow, Phase};
 use super::callback::Callback;
 use super::connect::has_ended;
-use super::state::State;
+use super::state::{State, Ways};
 use super::{Eof, Transport};
 use crate::buf::Lease;
 use crate::net::Link;
@@ -28,15 +28,17 @@ use crate::task::{JoinHandle, Spawn, poll_proceed, report_error, spend};
 /// Outside a runtime.
 pub(crate) fn start(
     link: Link,
+    ways: Ways,
     protocol: AnyProtocol,
     name: Arc<str>,
     made_at: &'static Location<'static>,
 ) -> (Transport, JoinHandle<()>) {
-    let transport = Transport(Rc::new(State::new(link, made_at)));
+    let transport = Transport(Rc::new(State::new(link, ways, made_at)));
     let pump = Pump {
         transport: transport.clone(),
         protocol: Some(protocol),
         rest: None,
+        hangup: None,
         callback: Callback::ConnectionMade,
         eof: false,
         shut: false,
@@ -45,12 +47,16 @@ pub(crate) fn start(
     (transport, task)
 }
 
+type Hangup = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+
 struct Pump {
     transport: Transport,
     /// `None` once the end was told.
     protocol: Option<AnyProtocol>,
     /// What a buffered protocol's memory had no room for.
     rest: Option<Lease>,
+    /// Waits until the reader of a pipe has gone.
+    hangup: Option<Hangup>,
     /// The one that runs, or ran last.
     callback: Callback,
     /// Set by the peer's last byte.
@@ -85,14 +91,18 @@ impl Future for Pump {
 impl Pump {
     /// Calls whatever is to be called now. How the connection has ended, if it has: after an error what was
     /// written is discarded.
-    fn turn(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        let Self { transport, protocol, rest, callback, eof, shut } = self;
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { transport, protocol, rest, hangup, callback, eof, shut } = self;
         let (state, link) = (&*transport.0, &transport.0.link);
         let protocol = protocol.as_mut().expect("the pump is not polled after the end");
         if !state.made.get() {
             let _ = state.pump.set(cx.waker().clone());
-            // From now on they are known for good.
-            let _ = (link.peer_addr(), link.local_addr());
+            match state.ways {
+                // From now on they are known for good.
+                Ways::Both => _ = (link.peer_addr(), link.local_addr()),
+                Ways::In => {}
+                Ways::Out => *hangup = Some(wait_for_hangup(link.clone())),
+            }
             state.made.set(true);
             *callback = Callback::ConnectionMade;
             protocol.connection_made(transport);
@@ -131,7 +141,20 @@ impl Pump {
             if phase == Phase::Closing {
                 return link.poll_drained(cx, 0);
             }
-            if state.reading.get() && !*eof {
+            if let Some(waiting) = hangup
+                && let Poll::Ready(gone) = waiting.as_mut().poll(cx)
+            {
+                *hangup = None;
+                // What is no pipe may not show it.
+                if gone.is_ok() {
+                    if link.buffered() > 0 {
+                        return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+                    }
+                    state.close();
+                    continue;
+                }
+            }
+            if state.is_reading() && !*eof {
                 match poll_come(cx, link, rest) {
                     Poll::Ready(Ok(Some(lease))) => {
                         *rest = deliver(lease, protocol, transport, callback)?;
@@ -140,7 +163,8 @@ impl Pump {
                     Poll::Ready(Ok(None)) => {
                         *eof = true;
                         *callback = Callback::EofReceived;
-                        if protocol.eof_received(transport) == Eof::Close {
+                        let eof = protocol.eof_received(transport);
+                        if eof == Eof::Close || state.ways == Ways::In {
                             state.close();
                         }
                         continue;
@@ -151,7 +175,7 @@ impl Pump {
             }
             if *eof {
                 note::waits("Transport::close", On::Nothing);
-            } else if !state.reading.get() {
+            } else if !state.is_reading() {
                 note::waits("Transport::resume_reading", On::Nothing);
             }
             return link.poll_failed(cx).map(Err);
@@ -162,7 +186,7 @@ impl Pump {
     fn finish(&mut self, end: io::Result<()>) {
         let state = self.transport.0.clone();
         state.phase.set(Phase::Lost);
-        self.rest = None;
+        (self.rest, self.hangup) = (None, None);
         let (mut protocol, mut old) = (self.protocol.take(), state.next.take());
         if old.is_some() {
             std::mem::swap(&mut protocol, &mut old);
@@ -188,6 +212,10 @@ impl Drop for Pump {
             self.finish(Err(has_ended()));
         }
     }
+}
+
+fn wait_for_hangup(link: Link) -> Hangup {
+    Box::pin(async move { link.hangup().await })
 }
 
 /// The next piece that has come, what is left of the last one first; `None` is the peer's end.

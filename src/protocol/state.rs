@@ -10,9 +10,20 @@ use super::base::{Base, Phase};
 use crate::net::Link;
 use crate::task::report_error;
 
+/// Which ways a connection carries bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ways {
+    Both,
+    /// The read end of a pipe.
+    In,
+    /// The write end of a pipe.
+    Out,
+}
+
 pub(super) struct State {
     base: Base,
     pub(super) link: Link,
+    pub(super) ways: Ways,
     /// Whether what comes may be delivered.
     pub(super) reading: Cell<bool>,
     /// The protocol of the next callback.
@@ -29,13 +40,14 @@ impl Deref for State {
 }
 
 impl State {
-    pub(super) fn new(link: Link, made_at: &'static Location<'static>) -> Self {
+    pub(super) fn new(link: Link, ways: Ways, made_at: &'static Location<'static>) -> Self {
         Self {
             base: Base::new(made_at),
             link,
+            ways,
             reading: Cell::new(true),
             next: Cell::new(None),
-            eof_written: Cell::new(false),
+            eof_written: Cell::new(ways == Ways::In),
         }
     }
 
@@ -59,16 +71,22 @@ impl State {
 
     #[cold]
     fn refuse(&self) {
-        if self.is_open() {
+        if !self.is_open() {
+            self.drop_write();
+        } else if self.ways == Ways::In {
+            let error = "the bytes are dropped: there is nobody to read them";
+            report_error("a write to the read end of a pipe", &error, self.made_at);
+        } else {
             let error = "the bytes are dropped: write_eof() was called before";
             report_error("a write after the end of writing", &error, self.made_at);
-        } else {
-            self.drop_write();
         }
     }
 
     pub(super) fn write_eof(&self) {
-        if self.is_open() && !self.eof_written.replace(true) {
+        if self.ways == Ways::Out {
+            // A pipe has no other way to tell its reader.
+            self.close();
+        } else if self.is_open() && !self.eof_written.replace(true) {
             // Where it fails the connection has gone, which is told to whoever receives.
             let _ = self.link.write_eof();
         }
@@ -78,6 +96,10 @@ impl State {
         if self.base.abort() {
             self.link.discard();
         }
+    }
+
+    pub(super) fn is_reading(&self) -> bool {
+        self.is_open() && self.reading.get() && self.ways != Ways::Out
     }
 
     /// Bytes that are still to be sent, as far as anybody may care.

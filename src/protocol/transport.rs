@@ -4,13 +4,14 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::SocketAddr as UnixAddr;
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 
 use super::IntoProtocol;
 use super::base::Phase;
-use super::state::State;
+use super::state::{State, Ways};
 use crate::buf::Lease;
 
 /// The connection of a protocol: takes what is to be sent, and never waits. asyncio's [`Transport`].
@@ -95,15 +96,15 @@ impl Transport {
 
     /// Ends writing: the peer sees the end behind what was written, and may still send.
     ///
-    /// Does nothing the second time, and after a [`close`](Self::close).
+    /// Does nothing the second time, and after a [`close`](Self::close). Of the write end of a pipe it is the close.
     #[doc(alias = "shutdown")]
     pub fn write_eof(&self) {
         self.0.write_eof();
     }
 
-    /// Whether [`write_eof`](Self::write_eof) does what it says, as it does on sockets and pipes.
+    /// Whether [`write_eof`](Self::write_eof) does what it says: not on the read end of a pipe.
     pub fn can_write_eof(&self) -> bool {
-        true
+        self.0.ways != Ways::In
     }
 
     /// Closes the connection: nothing is received any more, what was written is sent, then
@@ -164,7 +165,7 @@ impl Transport {
 
     /// Whether the protocol is told of what comes: reading is not paused, and the transport not closing.
     pub fn is_reading(&self) -> bool {
-        self.0.phase.get() == Phase::Open && self.0.reading.get()
+        self.0.is_reading()
     }
 
     /// Sets the marks, in bytes: above `high` the protocol is told to
@@ -208,25 +209,45 @@ impl Transport {
         drop(old);
     }
 
-    /// The address of the peer; also after the end of the connection.
+    /// The address of the peer, of TCP; also after the end of the connection.
     ///
     /// # Errors
     ///
-    /// `NotConnected` where the peer had gone before the protocol was told of the connection.
+    /// `NotConnected` where the peer had gone before the protocol was told of the connection; that it has no such
+    /// address.
     #[doc(alias = "peername")]
     #[doc(alias = "get_extra_info")]
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.link.peer_addr()?.to_inet()
     }
 
-    /// The local address; also after the end of the connection.
+    /// The local address, of TCP; also after the end of the connection.
     ///
     /// # Errors
     ///
-    /// What `getsockname(2)` says.
+    /// What `getsockname(2)` says; that it has no such address.
     #[doc(alias = "sockname")]
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.link.local_addr()?.to_inet()
+    }
+
+    /// The address of the peer, of a Unix socket; also after the end of the connection. Whoever connects has none, as a
+    /// rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`peer_addr`](Self::peer_addr).
+    pub fn unix_peer_addr(&self) -> io::Result<UnixAddr> {
+        self.0.link.peer_addr()?.to_unix()
+    }
+
+    /// The local address, of a Unix socket; also after the end of the connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`local_addr`](Self::local_addr).
+    pub fn unix_local_addr(&self) -> io::Result<UnixAddr> {
+        self.0.link.local_addr()?.to_unix()
     }
 }
 

@@ -4,6 +4,7 @@ mod closing;
 mod datagrams;
 mod panics;
 mod peers;
+mod pipes;
 mod random;
 mod reading;
 mod switching;

@@ -162,7 +162,8 @@ fn a_name_server_that_does_not_answer_holds_up_neither_the_loop_nor_the_end() {
                 connector.total_timeout(limit);
                 let error = connector.connect("unknown.test:1").await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::TimedOut);
-                let text = format!("no connection within {limit:?}: the name was not looked up by then");
+                let text =
+                    format!("no connection within {limit:?}: the name was not looked up by then");
                 assert_eq!(error.to_string(), text);
                 if server.recv(&mut [0; 512]).is_ok_and(|n| n > 0) {
                     break;

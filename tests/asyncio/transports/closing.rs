@@ -124,6 +124,7 @@ fn addresses_stay_known_after_the_end() {
 
 // PR-02, PR-03, checks 115 and 116: whatever is called in whichever callback, nothing is called twice, too
 // late, or within another.
+// Seen to fail when a write after a close was taken, and when an abort after a close did nothing.
 #[test]
 fn close_abort_and_pause_within_any_callback_are_obeyed_before_the_next_one() {
     type Act = (&'static str, fn(&Transport));
@@ -170,6 +171,30 @@ fn close_abort_and_pause_within_any_callback_are_obeyed_before_the_next_one() {
                 assert_eq!(log.all(), all, "{what}");
             }
         }
+    });
+}
+
+// TR-12, check 116. Found by the random scripts.
+// Seen to fail when an outbox that failed with nothing in flight kept the alarm of its linger.
+#[test]
+fn an_abort_in_the_turn_of_the_close_leaves_nobody_waiting_for_the_linger() {
+    run_on_each(|| async {
+        let log = Log::default();
+        let (transport, mut peer) = connected(Noting::new(&log, |what, transport| match what {
+            "data" => {
+                transport.set_write_buffer_limits(0, 0).unwrap();
+                transport.write(b"never sent");
+                transport.close();
+            }
+            "pause" => transport.abort(),
+            _ => {}
+        }))
+        .await;
+        peer.write_all(b"go").await.unwrap();
+        transport.wait_closed().await;
+        assert_eq!(log.all(), "made data pause lost");
+        assert_eq!(ringloop::metrics().timers, 0);
+        assert!(read_to_end(&mut peer).await.is_err());
     });
 }
 

@@ -71,7 +71,7 @@ fn alternates(log: &Log) -> bool {
 }
 
 // TR-18, TR-19, PR-05, G-23, check 114.
-// Seen to fail when a pause came at the mark, and when a resume came above the low one.
+// Seen to fail when a pause came at the mark.
 #[test]
 fn pause_comes_strictly_above_the_high_mark_and_resume_at_the_low_one() {
     run_on_each(|| async {
@@ -205,7 +205,7 @@ fn the_end_of_writing_comes_behind_what_was_written_and_the_peer_may_go_on() {
 }
 
 // TR-08, TR-09, TR-11, checks 113 and 117.
-// Seen to fail when a write after the end was sent, and when the fourth late write was told of.
+// Seen to fail when the fourth late write was told of.
 #[test]
 fn writes_that_come_too_late_are_dropped_and_told_of_where_that_is_a_mistake() {
     on_each_backend(|builder| {

@@ -5,10 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ringloop::net::{TcpListener, UdpSocket};
+use ringloop::net::{TcpListener, UdpSocket, UnixListener, pipe};
 use ringloop::protocol::{
     DatagramProtocol, DatagramTransport, Protocol, Transport, connect_accepted_socket,
-    create_connection, create_datagram_endpoint,
+    connect_read_pipe, connect_write_pipe, create_connection, create_datagram_endpoint,
+    create_unix_connection,
 };
 
 use super::cut::{Cut, How};
@@ -19,6 +20,9 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case!("create_connection"; connecting()),
         case!("connect_accepted_socket"; taking_over()),
+        case!("create_unix_connection"; connecting_by_path()),
+        case!("connect_read_pipe"; reading_a_pipe()),
+        case!("connect_write_pipe"; writing_a_pipe()),
         case!("Transport::wait_closed"; closing()),
         case!("create_datagram_endpoint"; taking_over_datagrams()),
         case!("DatagramTransport::wait_closed"; closing_datagrams()),
@@ -134,4 +138,35 @@ async fn closing_datagrams(cut: Cut) -> Ends {
     transport.wait_closed().await;
     assert_eq!(*noting.0.borrow(), ["made", "lost"]);
     got.is_some()
+}
+
+async fn connecting_by_path(cut: Cut) -> Ends {
+    let name = format!("ringloop-protocols-{}.socket", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).await.unwrap();
+    let noting = Noting::default();
+    let got = cut.off(create_unix_connection(|| noting.clone(), &path), || {}).await;
+    // Who has not been accepted when it goes is reset.
+    let ends = noting.after(cut, got).await;
+    drop(listener);
+    ends
+}
+
+async fn reading_a_pipe(cut: Cut) -> Ends {
+    let (reader, mut writer) = pipe().unwrap();
+    writer.write_all(b"hello").await.unwrap();
+    let noting = Noting::default();
+    let got = cut.off(connect_read_pipe(|| noting.clone(), reader), || {}).await;
+    drop(writer);
+    noting.after(cut, got).await
+}
+
+async fn writing_a_pipe(cut: Cut) -> Ends {
+    let (reader, writer) = pipe().unwrap();
+    let noting = Noting::default();
+    let got = cut.off(connect_write_pipe(|| noting.clone(), writer), || {}).await;
+    let ends = noting.after(cut, got).await;
+    drop(reader);
+    ends
 }
