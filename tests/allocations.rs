@@ -71,7 +71,8 @@ fn count<F: Future<Output = ()>>(
     let client = std::thread::spawn(move || {
         let mut stream = std::net::TcpStream::connect(receive.recv().unwrap()).unwrap();
         stream.set_nodelay(true).unwrap();
-        let (message, mut back) = (vec![7; len], vec![0; len]);
+        let (mut message, mut back) = (vec![b'x'; len], vec![0; len]);
+        message[len - 1] = b'\n';
         for _ in 0..WARM_UP + COUNTED {
             stream.write_all(&message).unwrap();
             stream.read_exact(&mut back).unwrap();
@@ -130,6 +131,56 @@ async fn by_chunks(mut stream: TcpStream, len: usize) {
     mark(END);
 }
 
+async fn by_stream_slices(stream: TcpStream, len: usize) {
+    let (mut reader, writer) = stream.into_stream();
+    let mut buf = vec![0; len];
+    for round in 0..END {
+        mark(round);
+        reader.read_exact(&mut buf).await.unwrap();
+        writer.write_all(&buf).await.unwrap();
+    }
+    mark(END);
+}
+
+async fn by_stream_chunks(stream: TcpStream, len: usize) {
+    let (mut reader, writer) = stream.into_stream();
+    for round in 0..END {
+        mark(round);
+        let mut got = 0;
+        while got < len {
+            let chunk = reader.read_chunk().await.unwrap().unwrap();
+            got += chunk.len();
+            writer.write_chunk(chunk).unwrap();
+            writer.drain().await.unwrap();
+        }
+    }
+    mark(END);
+}
+
+async fn by_lines(stream: TcpStream, _len: usize) {
+    let (mut reader, writer) = stream.into_stream();
+    let mut lines = reader.lines();
+    for round in 0..END {
+        mark(round);
+        let line = lines.next_line().await.unwrap().unwrap();
+        writer.write(line.as_bytes()).unwrap();
+        writer.write_all(b"\n").await.unwrap();
+    }
+    mark(END);
+}
+
+async fn by_records(stream: TcpStream, _len: usize) {
+    let (mut reader, writer) = stream.into_stream();
+    let mut record = Vec::new();
+    for round in 0..END {
+        mark(round);
+        record.clear();
+        reader.read_until(b"x\n", &mut record).await.unwrap();
+        writer.write_all(&record).await.unwrap();
+    }
+    mark(END);
+}
+
 /// A timer is set and cleared in each round, and each waits for the kernel.
 async fn with_timeouts(mut stream: TcpStream, len: usize) {
     let mut buf = vec![0; len];
@@ -156,6 +207,10 @@ fn an_echo_in_its_steady_state_allocates_nothing() {
                 ("slices", count(backend, len, by_slices)),
                 ("chunks", count(backend, len, by_chunks)),
                 ("timeouts", count(backend, len, with_timeouts)),
+                ("stream, slices", count(backend, len, by_stream_slices)),
+                ("stream, chunks", count(backend, len, by_stream_chunks)),
+                ("stream, lines", count(backend, len, by_lines)),
+                ("stream, records", count(backend, len, by_records)),
             ];
             for (api, count) in counts {
                 if let Some(count @ 1..) = count {

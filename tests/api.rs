@@ -18,6 +18,7 @@ use ringloop::queue::{
     TryPutError,
 };
 use ringloop::server::{Server, ServerOptions};
+use ringloop::stream::{IncompleteRead, LimitOverrun, Lines, ReadError, Reader, Writer};
 use ringloop::sync::{
     Barrier, BarrierWaitResult, BoundedPermit, BoundedSemaphore, BrokenBarrier, Condvar, Event,
     Mutex, MutexGuard, Notify, OnceCell, OverRelease, OwnedMutexGuard, OwnedRwLockReadGuard,
@@ -110,6 +111,8 @@ travels!(
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
+lacks!(Send: Reader, Writer, Lines<'static>);
+lacks!(Sync: Reader, Writer, Lines<'static>);
 lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
@@ -161,6 +164,8 @@ unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
+travels!(IncompleteRead, LimitOverrun, ReadError);
+unpin!(Reader, Writer, Lines<'static>);
 unpin!(Server, TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.

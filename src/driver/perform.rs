@@ -13,7 +13,7 @@ use std::os::fd::RawFd;
 
 use crate::buf::Pool;
 use crate::op::{Call, Into, Request};
-use crate::sys::{file, socket};
+use crate::sys::{file, rights, socket};
 
 /// Does a control call.
 pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
@@ -35,6 +35,14 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
         Call::SendNow { fd, bytes } => {
             let len = bytes.len().min(i32::MAX as usize);
             retry(|| socket::send_slice(fd, &bytes[..len])).map(|len| len as i32)
+        }
+        Call::RecvFds { fd, into, rights } => {
+            let len = into.len().min(i32::MAX as usize);
+            retry(|| rights::recv(fd, &mut into[..len], rights)).map(|len| len as i32)
+        }
+        Call::SendFds { fd, bytes, fds } => {
+            let len = bytes.len().min(i32::MAX as usize);
+            retry(|| rights::send(fd, &bytes[..len], fds)).map(|len| len as i32)
         }
         Call::ReadNow { fd, into, offset } => {
             let len = into.len().min(i32::MAX as usize);

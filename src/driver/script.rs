@@ -162,6 +162,8 @@ impl Driver for Script {
             Call::AcceptNow { .. }
             | Call::RecvNow { .. }
             | Call::SendNow { .. }
+            | Call::RecvFds { .. }
+            | Call::SendFds { .. }
             | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }

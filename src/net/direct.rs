@@ -40,6 +40,8 @@ const SMALL: u8 = 8;
 #[derive(Debug)]
 pub(super) struct Traffic {
     bulk: bool,
+    /// Set for good where no receive is to be had: it is bulk, whatever comes.
+    always: bool,
     /// Full pieces in a row outside of bulk, small results in a row within.
     row: u8,
     /// Set by a fetch that found less than there was room for: nothing is left, probably. Cleared by the
@@ -49,7 +51,18 @@ pub(super) struct Traffic {
 
 impl Traffic {
     pub(super) const fn new() -> Self {
-        Self { bulk: false, row: 0, dry: false }
+        Self { bulk: false, always: false, row: 0, dry: false }
+    }
+
+    /// The traffic of a stream that is no socket. Nothing is known to be there: a named pipe that nobody
+    /// has opened for writing yet would tell its reader of an end.
+    pub(super) const fn by_call() -> Self {
+        Self { bulk: true, always: true, row: 0, dry: true }
+    }
+
+    /// Whether it is bulk for good.
+    pub(super) fn is_by_call(&self) -> bool {
+        self.always
     }
 
     /// Whether its next bytes are to be fetched by a call.
@@ -67,7 +80,7 @@ impl Traffic {
         if !self.bulk {
             self.row = if full { self.row + 1 } else { 0 };
             if self.row == FULL {
-                *self = Self { bulk: true, row: 0, dry: false };
+                *self = Self { bulk: true, ..Self::new() };
             }
         }
     }
@@ -75,6 +88,9 @@ impl Traffic {
     /// Notes what a call has fetched, and for how much there was room.
     fn fetched(&mut self, len: usize, room: usize) {
         self.dry = len < room;
+        if self.always {
+            return;
+        }
         self.row = if len < LARGE { self.row + 1 } else { 0 };
         if self.row == SMALL {
             *self = Self::new();
@@ -83,14 +99,15 @@ impl Traffic {
 }
 
 impl Socket {
-    /// Whether the next bytes are to be had by a call: it is bulk, nothing may come by itself any more,
-    /// and a reader might wait for them as well.
-    fn may_fetch(&self, inbox: &Inbox) -> bool {
-        inbox.traffic.flows()
-            && inbox.end.is_none()
-            && matches!(inbox.receive, Receive::Idle)
-            && !self.read_closed.get()
-            && self.core().may_wait().is_ok()
+    /// Whether the next bytes are to be had by a call: it is bulk, nothing came by itself that nobody
+    /// has read, nor may any more, and a reader might wait for them as well.
+    pub(super) fn may_fetch(&self, inbox: &Inbox) -> bool {
+        inbox.traffic.flows() && inbox.is_empty() && self.may_fetch_more(inbox)
+    }
+
+    /// Whether a call may fetch what comes behind what is parked.
+    fn may_fetch_more(&self, inbox: &Inbox) -> bool {
+        inbox.wants_more() && !self.read_closed.get() && self.core().may_wait().is_ok()
     }
 
     /// Whether a call may fetch into a slice of `len` bytes.
@@ -101,7 +118,7 @@ impl Socket {
     /// Fetches into a large slice what there is; 0 where the inbox has the answer, or will.
     pub(super) fn fetch_into(self: &Rc<Self>, into: &mut [u8]) -> usize {
         let mut inbox = self.inbox.borrow_mut();
-        if !inbox.is_empty() || !self.may_fetch(&inbox) {
+        if !self.may_fetch(&inbox) {
             return 0;
         }
         let fetched = self.fetch(&mut inbox, into);
@@ -112,10 +129,22 @@ impl Socket {
     /// Fetches into the inbox what there is, if that is empty or its reader needs more: into little
     /// memory where much stands behind what was received before.
     pub(super) fn fetch_piece(self: &Rc<Self>) {
-        let mut inbox = self.inbox.borrow_mut();
-        if !(inbox.is_empty() || inbox.hungry) || !self.may_fetch(&inbox) {
-            return;
+        let inbox = self.inbox.borrow_mut();
+        let wanted = inbox.is_empty() || inbox.hungry;
+        if wanted && inbox.traffic.flows() && self.may_fetch_more(&inbox) {
+            self.park_piece(inbox);
         }
+    }
+
+    /// Fetches into the inbox what comes behind what is parked, for one who looks and takes nothing.
+    pub(super) fn fetch_more(self: &Rc<Self>) {
+        let inbox = self.inbox.borrow_mut();
+        if !inbox.is_empty() && self.may_fetch_more(&inbox) {
+            self.park_piece(inbox);
+        }
+    }
+
+    fn park_piece(self: &Rc<Self>, mut inbox: RefMut<'_, Inbox>) {
         let pool = self.core().pool();
         let scarce = pool.over_budget();
         let mut block = if scarce { Block::zeroed(HEAP_PIECE) } else { pool.large() };
@@ -131,7 +160,13 @@ impl Socket {
     fn fetch(self: &Rc<Self>, inbox: &mut Inbox, into: &mut [u8]) -> usize {
         let room = into.len().min(MOST);
         let into = &mut into[..room];
-        match self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }) {
+        let mut rights = self.rights.borrow_mut();
+        let fetched = match rights.as_deref_mut() {
+            Some(rights) => rights.receive(self.core(), self.fd.raw(), into),
+            None => self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }),
+        };
+        drop(rights);
+        match fetched {
             Ok(0) => inbox.end = Some(self.end()),
             Ok(len) => {
                 inbox.traffic.fetched(len, room);

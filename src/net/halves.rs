@@ -51,7 +51,7 @@ impl<'a, S: StreamSocket> ReadHalf<'a, S> {
         Self { stream }
     }
 
-    fn stream(&self) -> &S {
+    pub(super) fn stream(&self) -> &S {
         self.stream
     }
 }
@@ -61,7 +61,7 @@ impl<'a, S: StreamSocket> WriteHalf<'a, S> {
         Self { stream }
     }
 
-    fn stream(&self) -> &S {
+    pub(super) fn stream(&self) -> &S {
         self.stream
     }
 }
@@ -71,7 +71,7 @@ impl<S: StreamSocket> OwnedReadHalf<S> {
         Self { stream: Some(stream) }
     }
 
-    fn stream(&self) -> &S {
+    pub(super) fn stream(&self) -> &S {
         self.stream.as_ref().expect("only drop and reunite take it")
     }
 
@@ -95,7 +95,7 @@ impl<S: StreamSocket> OwnedWriteHalf<S> {
         Self { stream: Some(stream) }
     }
 
-    fn stream(&self) -> &S {
+    pub(super) fn stream(&self) -> &S {
         self.stream.as_ref().expect("only drop and reunite take it")
     }
 

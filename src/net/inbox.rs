@@ -312,4 +312,60 @@ mod tests {
         inbox.end = Some(End::Eof);
         assert!(!inbox.wants_more(), "after the end");
     }
+
+    #[test]
+    fn a_hungry_reader_gets_more_whatever_is_parked_until_something_has_come() {
+        let pool = Pool::new(2, 256, 1 << 20).unwrap();
+        let mut inbox = inbox_of(&[b"abcdef"]);
+        inbox.set_limit(3);
+        assert!(!inbox.wants_more());
+        inbox.hungry = true;
+        assert!(inbox.wants_more());
+        inbox.push(pool.copy(b"g"));
+        assert!(!inbox.wants_more(), "it has to say so again");
+    }
+
+    #[test]
+    fn the_total_of_an_arming_is_twice_the_limit_as_far_as_it_can_be_said() {
+        for (limit, total) in [(1, 2), (LIMIT, 128 << 10), (usize::MAX, u32::MAX)] {
+            let mut inbox = Inbox::new();
+            inbox.set_limit(limit);
+            assert_eq!(inbox.total(), total);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_taken_skipped_or_put_back_leave_the_others_in_order() {
+        let pool = Pool::new(2, 256, 1 << 20).unwrap();
+        for n in 0..=11 {
+            let mut inbox = inbox_of(&[b"ab", b"cdefg", b"h", b"ij"]);
+            let mut taken = b"> ".to_vec();
+            inbox.read_into(n, &mut taken);
+            let n = n.min(10);
+            assert_eq!(taken, [b"> ", &b"abcdefghij"[..n]].concat());
+            assert_eq!(inbox.parked(), 10 - n);
+            inbox.put_back(pool.copy(&taken[2..]));
+            assert_eq!(inbox.parked(), 10);
+            inbox.skip(n);
+            assert_eq!(inbox.front().is_empty(), n == 10);
+            assert_eq!(inbox.drain(), b"abcdefghij"[n..]);
+        }
+    }
+
+    // Seen to fail when large pieces were put before small ones.
+    #[test]
+    fn small_pieces_are_put_together_and_large_ones_stay_where_they_are() {
+        let pool = Pool::new(2, 256, 1 << 30).unwrap();
+        let (mut inbox, mut all) = (Inbox::new(), Vec::new());
+        for i in 0..5000_usize {
+            let piece = vec![i as u8; if i % 1000 == 0 { SMALL } else { 1 + i % 100 }];
+            all.extend_from_slice(&piece);
+            inbox.push(pool.copy(&piece));
+        }
+        assert!(inbox.is_crowded());
+        inbox.put_together(&pool);
+        assert!(!inbox.is_crowded() && inbox.pieces().count() < 20);
+        assert_eq!(inbox.parked(), all.len());
+        assert!(inbox.drain() == all);
+    }
 }

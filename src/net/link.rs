@@ -5,6 +5,7 @@
 //! read, what was written is sent in the background, and then the descriptor goes, whoever is left.
 
 mod accepted;
+mod read;
 
 use std::cell::RefCell;
 use std::io;
@@ -13,10 +14,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::inbox::{End, Inbox};
+use super::inbox::Inbox;
 use super::options::{self, Setting};
 use super::outbox::Piece;
-use super::receive::put_back;
 use super::socket::{Heir, Socket};
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
@@ -94,46 +94,6 @@ impl Link {
             Some(socket) => socket.poll_read(cx, into),
             None => self.poll_rest(cx, |rest| rest.read(into)),
         }
-    }
-
-    /// Lets `take` look whenever something has come, until it finds what it wants in the inbox.
-    /// `Ok(None)` is the end: what is parked then was not enough for it, and stays.
-    pub(crate) fn poll_enough<T>(
-        &self,
-        cx: &Context<'_>,
-        take: impl FnMut(&mut Inbox) -> Option<T>,
-    ) -> Poll<io::Result<Option<T>>> {
-        match self.socket() {
-            Some(socket) => socket.poll_enough(cx, take),
-            None => self.poll_rest(cx, take),
-        }
-    }
-
-    /// Works on what is parked.
-    pub(crate) fn with_parked<T>(&self, f: impl FnOnce(&mut Inbox) -> T) -> T {
-        match self.socket() {
-            Some(socket) => f(&mut socket.inbox.borrow_mut()),
-            None => f(&mut self.0.rest.borrow_mut()),
-        }
-    }
-
-    /// Puts back what was taken out last.
-    pub(crate) fn put_back(&self, bytes: &[u8]) {
-        match self.socket() {
-            Some(socket) => socket.put_back(bytes),
-            None => put_back(&mut self.0.rest.borrow_mut(), self.0.core.pool(), bytes),
-        }
-    }
-
-    /// Whether the peer has ended and nothing is left to be read; or it has been closed.
-    pub(crate) fn at_eof(&self) -> bool {
-        let open = !self.is_closed();
-        self.with_parked(|inbox| inbox.is_empty() && !(open && inbox.end != Some(End::Eof)))
-    }
-
-    /// How much may be parked while receiving goes on.
-    pub(crate) fn set_read_limit(&self, limit: usize) {
-        self.with_parked(|inbox| inbox.set_limit(limit));
     }
 
     fn poll_rest<T>(

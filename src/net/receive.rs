@@ -19,7 +19,7 @@ pub(super) const HEAP_PIECE: u32 = 4096;
 
 impl Socket {
     /// Waits for bytes or the end, then lets `take` have them. `Ok(None)` is the end.
-    fn poll_take<T>(
+    pub(super) fn poll_take<T>(
         self: &Rc<Self>,
         cx: &Context<'_>,
         take: impl FnOnce(&mut Inbox) -> T,
@@ -131,7 +131,11 @@ impl Socket {
         }
         let peeked = poll_fn(|cx| {
             // What a call would fetch is fetched when the inbox is empty; what is peeked at must grow.
-            self.inbox.borrow_mut().traffic = Traffic::new();
+            if self.inbox.borrow().traffic.is_by_call() {
+                self.fetch_more();
+            } else {
+                self.inbox.borrow_mut().traffic = Traffic::new();
+            }
             self.poll_take(cx, |inbox| inbox.peek(into))
         })
         .await?;

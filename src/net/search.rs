@@ -116,7 +116,7 @@ mod tests {
         })
     }
 
-    // Seen to fail when `ends_with` began to compare at the piece instead of the offset.
+    // Seen to fail when a separator that straddles pieces was compared from the beginning of each.
     #[test]
     fn every_split_and_every_set_finds_what_a_search_of_the_whole_finds() {
         let pool = Pool::new(2, 256, 1 << 20).unwrap();

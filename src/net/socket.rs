@@ -10,6 +10,7 @@ use std::task::Waker;
 
 use super::inbox::{Inbox, Receive};
 use super::outbox::Outbox;
+use super::unix::Parked;
 use crate::op::{Call, Completion};
 use crate::runtime::{Core, Fd, Role, Sink, TimerKey, Wakes};
 
@@ -21,6 +22,8 @@ pub(super) struct Socket {
     pub(super) fd: Fd,
     pub(super) inbox: RefCell<Inbox>,
     pub(super) outbox: RefCell<Outbox>,
+    /// The descriptors that came with the bytes of a Unix stream, where they are wanted.
+    pub(super) rights: RefCell<Option<Box<Parked>>>,
     /// Set when nobody will read any more; what arrives is dropped.
     pub(super) read_closed: Cell<bool>,
     /// What to do when the outbox is empty, where nobody will write any more.
@@ -77,6 +80,7 @@ impl Socket {
             fd,
             inbox: RefCell::new(Inbox::new()),
             outbox: RefCell::new(Outbox::new()),
+            rights: RefCell::new(None),
             read_closed: Cell::new(false),
             after_flush: Cell::new(AfterFlush::Nothing),
             lingering: Cell::new(None),

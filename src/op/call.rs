@@ -1,8 +1,9 @@
 //! Operations that are answered at once and never block.
 
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::sys::SockAddr;
+use crate::sys::rights::Rights;
 
 /// A control call on a descriptor; the result is the syscall's own.
 #[derive(Debug)]
@@ -31,6 +32,11 @@ pub(crate) enum Call<'a> {
     RecvNow { fd: RawFd, into: &'a mut [u8] },
     /// `send(2)` of what there is room for: how many bytes; `EAGAIN` when there is none.
     SendNow { fd: RawFd, bytes: &'a [u8] },
+    /// [`RecvNow`](Self::RecvNow) by `recvmsg(2)`, with the descriptors that came along, close-on-exec; it
+    /// ends behind the first bytes that have some.
+    RecvFds { fd: RawFd, into: &'a mut [u8], rights: &'a mut Rights },
+    /// [`SendNow`](Self::SendNow) by `sendmsg(2)`, with descriptors that go along with the first byte.
+    SendFds { fd: RawFd, bytes: &'a [u8], fds: &'a [BorrowedFd<'a>] },
     /// `preadv2(2)` with `RWF_NOWAIT`, of what is in memory: how many bytes; `EAGAIN` when nothing is,
     /// `EOPNOTSUPP` where that cannot be promised. On Linux 5.9 and 5.10, 0 may mean `EAGAIN`.
     ReadNow { fd: RawFd, into: &'a mut [u8], offset: u64 },

@@ -1,9 +1,10 @@
 //! Where streams come from.
 
 use std::io;
+use std::path::Path;
 
 use super::{Reader, Writer};
-use crate::net::{Link, TcpStream, ToSocketAddrs};
+use crate::net::{Link, TcpStream, ToSocketAddrs, UnixStream};
 
 /// Connects, and gives a reader and a writer; asyncio's [`open_connection`].
 ///
@@ -37,6 +38,50 @@ use crate::net::{Link, TcpStream, ToSocketAddrs};
 /// ```
 pub async fn open_connection(to: impl ToSocketAddrs) -> io::Result<(Reader, Writer)> {
     Ok(TcpStream::connect(to).await?.into_stream())
+}
+
+/// Connects to whoever listens at a path, or under an abstract name where `path` begins with a zero byte;
+/// asyncio's [`open_unix_connection`].
+///
+/// [`open_unix_connection`]: https://docs.python.org/3/library/asyncio-stream.html#asyncio.open_unix_connection
+///
+/// # Errors
+///
+/// As [`UnixStream::connect`].
+///
+/// # Cancel safety
+///
+/// Dropping it closes the socket.
+///
+/// # Examples
+///
+/// ```
+/// use ringloop::net::UnixListener;
+/// use ringloop::stream::open_unix_connection;
+///
+/// ringloop::run(async {
+///     let path = std::env::temp_dir().join(format!("stream-example-{}", std::process::id()));
+///     let listener = UnixListener::bind(&path).await?;
+///     let (mut reader, writer) = open_unix_connection(&path).await?;
+///     let (_, peer) = listener.accept().await?.0.into_stream();
+///     peer.write_all(b"hello\n").await?;
+///     let mut line = String::new();
+///     reader.read_line(&mut line).await?;
+///     assert_eq!(line, "hello\n");
+///     drop(writer);
+///     std::io::Result::Ok(())
+/// }).unwrap();
+/// ```
+pub async fn open_unix_connection(path: impl AsRef<Path>) -> io::Result<(Reader, Writer)> {
+    Ok(UnixStream::connect(path).await?.into_stream())
+}
+
+impl UnixStream {
+    /// The connection as a reader and a writer. Bytes that have come and were not read are the
+    /// reader's.
+    pub fn into_stream(self) -> (Reader, Writer) {
+        pair(Link::from(self))
+    }
 }
 
 impl TcpStream {

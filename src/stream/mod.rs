@@ -55,7 +55,7 @@ mod writer;
 
 pub(crate) use connect::pair;
 
-pub use connect::open_connection;
+pub use connect::{open_connection, open_unix_connection};
 pub use copy::{copy, copy_bidirectional};
 pub use error::{IncompleteRead, LimitOverrun, ReadError};
 pub use reader::Reader;

@@ -4,8 +4,9 @@ use std::future::poll_fn;
 use std::io;
 
 use super::error::{IncompleteRead, ReadError};
+use super::text;
 use crate::buf::Lease;
-use crate::net::Link;
+use crate::net::{Inbox, Link};
 
 /// The reading side of a connection; asyncio's [`StreamReader`].
 ///
@@ -150,11 +151,10 @@ impl Reader {
     pub async fn read_to_end(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         self.check()?;
         let before = into.len();
-        let all = |inbox: &mut crate::net::Inbox| {
+        let mut all = |inbox: &mut Inbox| {
             inbox.read_into(inbox.parked(), into);
             Some(())
         };
-        let mut all = all;
         while poll_fn(|cx| self.link.poll_enough(cx, &mut all)).await?.is_some() {}
         Ok(into.len() - before)
     }
@@ -174,7 +174,7 @@ impl Reader {
         let before = into.len();
         loop {
             let some = poll_fn(|cx| {
-                self.link.poll_enough(cx, |inbox| match super::text::take(inbox, into) {
+                self.link.poll_enough(cx, |inbox| match text::take(inbox, into) {
                     Ok(0) => None,
                     taken => Some(taken.map(drop)),
                 })
@@ -183,7 +183,7 @@ impl Reader {
                 Some(taken) => taken?,
                 // Perhaps within a character.
                 None if self.link.with_parked(|inbox| inbox.is_empty()) => break,
-                None => return Err(super::text::not_utf8()),
+                None => return Err(text::not_utf8()),
             }
         }
         Ok(into.len() - before)

@@ -99,7 +99,8 @@ impl Reader {
         let mut skipped = 0;
         let mut skip = |inbox: &mut Inbox| {
             let found = inbox.find(&newline, 0);
-            let n = found.map_or(inbox.parked(), |found| found.end);
+            let parked = inbox.parked();
+            let n = found.map_or(parked, |found| found.end);
             inbox.skip(n);
             skipped += n;
             Some(found.is_some())

@@ -13,6 +13,7 @@ pub(crate) mod fork;
 pub(crate) mod memory;
 pub(crate) mod names;
 pub(crate) mod path;
+pub(crate) mod rights;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod sync;

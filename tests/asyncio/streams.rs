@@ -4,8 +4,10 @@ mod closing;
 mod copying;
 mod cut;
 mod limits;
+mod peers;
 mod reading;
 mod records;
+mod unix;
 mod writing;
 
 use std::future::poll_fn;

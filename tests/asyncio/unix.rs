@@ -89,8 +89,8 @@ fn a_file_that_has_taken_the_place_of_the_first_is_left_alone() {
     });
 }
 
-// L-29, check 125. The number of an inode is given out again: until the descriptor is closed it is not.
-// Seen to fail when the descriptor was closed before the file was looked at.
+// L-29, check 125. File systems give out the number of an inode again; the kernel's promise that they do
+// not before the descriptor is closed is what the order of our close leans on.
 #[test]
 fn a_file_that_has_the_inode_of_the_first_cannot_come_too_early() {
     run_on_each(|| async {

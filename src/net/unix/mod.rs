@@ -3,9 +3,13 @@
 pub(super) mod addr;
 mod file;
 mod listener;
+mod op;
 mod options;
+mod pass;
+mod rights;
 mod stream;
 
 pub use listener::UnixListener;
 pub use options::UnixListenerOptions;
+pub(super) use rights::Parked;
 pub use stream::{UCred, UnixStream};

@@ -124,7 +124,7 @@ impl UnixStream {
             let fd = Fd::socket(&core, libc::AF_UNIX, libc::SOCK_STREAM)?;
             match Submit::new(core, ConnectOp::new(fd, address)).await {
                 Ok(fd) => return Ok(Self::of(fd)),
-                // The backlog is full, which no driver can wait for.
+                // The backlog is full, which nobody can wait for (`uring-sys-notes/unix-sockets.md`).
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);

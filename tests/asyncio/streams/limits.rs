@@ -63,8 +63,7 @@ async fn parked(reader: &mut Reader, most: usize) -> usize {
     count
 }
 
-// S-04, check 97. Seen to fail when the total of an arming does not go by the limit, and when a reader
-// that has taken a part does not let receiving go on.
+// S-04, check 97. Seen to fail when the total of an arming does not go by the limit.
 #[test]
 fn receiving_pauses_above_twice_the_limit_and_goes_on_below_it() {
     on_each_backend(|builder| {
@@ -121,12 +120,12 @@ fn a_line_of_single_bytes_comes_whole_however_many_they_are() {
 #[test]
 fn a_line_comes_whole_where_others_have_used_up_all_memory() {
     on_each_backend(|builder: &mut Builder| {
-        build(builder).block_on(async {
+        build(builder.buffer_budget(1 << 20)).block_on(async {
             // Kept leases: more than the budget.
             let ((mut hoarder, _w), (_r, source)) = pair().await;
             let mut kept = Vec::new();
             let mut bytes = 0;
-            while bytes < 70 << 20 {
+            while bytes < 3 << 20 {
                 source.write(&[1; 256 * 1024]).unwrap();
                 let lease = hoarder.read_chunk().await.unwrap().unwrap();
                 bytes += lease.len();
@@ -149,6 +148,7 @@ fn a_line_comes_whole_where_others_have_used_up_all_memory() {
     });
 }
 
+// Seen to hang when nothing more was fetched, and when it was not watched for, behind what is parked.
 // Bulk: lines and records of a stream that is fetched by calls, over the borders of its pieces.
 #[test]
 fn lines_of_bulk_are_whole_and_in_order() {
@@ -156,7 +156,7 @@ fn lines_of_bulk_are_whole_and_in_order() {
         let ((mut reader, _writer), mut theirs) = with_std().await;
         let sending = std::thread::spawn(move || {
             let mut text = String::new();
-            for i in 0..400_000u32 {
+            for i in 0..100_000u32 {
                 text += &format!("{i} {}\n", "-".repeat((i * 7919 % 97) as usize));
             }
             theirs.write_all(text.as_bytes()).unwrap();
@@ -168,7 +168,7 @@ fn lines_of_bulk_are_whole_and_in_order() {
             assert_eq!(rest.len(), (count * 7919 % 97) as usize);
             count += 1;
         }
-        assert_eq!(count, 400_000);
+        assert_eq!(count, 100_000);
         until(|| sending.is_finished()).await;
         sending.join().unwrap();
     });

@@ -100,7 +100,7 @@ fn an_exact_read_takes_that_many_and_leaves_the_rest() {
     });
 }
 
-// S-07, check 94. Seen to fail when an exact read waited for all of it in the inbox.
+// S-07, check 94.
 #[test]
 fn an_exact_read_may_be_longer_than_the_limit() {
     run_on_each(|| async {

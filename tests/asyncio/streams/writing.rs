@@ -76,7 +76,7 @@ fn a_write_never_waits_and_drain_does_until_the_low_mark() {
     });
 }
 
-// S-17: it waits from a write above the high mark on, until the low one; in between it does not.
+// S-17. Seen to fail when only the high mark was looked at: it waits from a write above the high mark on, until the low one; in between it does not.
 #[test]
 fn drain_does_not_wait_between_the_marks_unless_it_was_above() {
     run_on_each(|| async {

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 
-use ringloop::stream::{Reader, Writer, copy, copy_bidirectional, open_connection};
+use ringloop::stream::{
+    Reader, Writer, copy, copy_bidirectional, open_connection, open_unix_connection,
+};
 
 use super::cut::{Cut, How};
 use super::{Case, Ends, case, once};
@@ -11,6 +13,7 @@ use crate::tcp::{pair, pattern, turns, until, with_std};
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case!("open_connection"; open()),
+        case!("open_unix_connection"; open_unix()),
         case!("Reader::read"; read()),
         case!("Reader::read_chunk"; read_chunk()),
         case!("Reader::read_exact"; read_exact(64 * 1024)),
@@ -56,6 +59,19 @@ async fn open(cut: Cut) -> Ends {
     drop(listener);
     // It goes with its listener.
     assert!(reader.read(&mut [0]).await.is_err());
+    got.map(Result::unwrap).is_some()
+}
+
+async fn open_unix(cut: Cut) -> Ends {
+    let name = format!("\0ringloop-open-{}", std::process::id());
+    let listener = ringloop::net::UnixListener::bind(&name).await.unwrap();
+    let got = cut.off(open_unix_connection(&name), || {}).await;
+    let (mut reader, writer) = open_unix_connection(&name).await.unwrap();
+    writer.write_all(b"x").await.unwrap();
+    listener.close();
+    drop(listener);
+    // It goes with its listener, in its end or with an error.
+    assert!(!matches!(reader.read(&mut [0]).await, Ok(1..)));
     got.map(Result::unwrap).is_some()
 }
 
@@ -152,7 +168,7 @@ async fn next_line(cut: Cut) -> Ends {
     ends
 }
 
-const LEN: usize = 3_000_000;
+const LEN: usize = 400_000;
 
 /// A writer and its peer, which has read so much of the pattern so far.
 struct Written {
@@ -166,6 +182,7 @@ struct Written {
 impl Written {
     async fn new() -> Self {
         let (ours, theirs) = with_std().await;
+        ours.set_send_buffer_size(8 << 10).unwrap();
         theirs.set_nonblocking(true).unwrap();
         let (reader, writer) = ours.into_stream();
         Self { reader, writer, theirs, got: 0, ended: false }

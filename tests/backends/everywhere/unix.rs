@@ -1,7 +1,9 @@
 //! Unix sockets: as the files for TCP, in short.
 
+use std::fs::File;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
 
 use bytes::Bytes;
@@ -30,7 +32,20 @@ pub(super) fn cases() -> Vec<Case> {
         case!("UnixListener::bind", "UnixListener::bind_addr"; bind()),
         case!("UnixListenerOptions::bind", "UnixListenerOptions::bind_addr"; bind_with_options()),
         case!("UnixListener::accept"; accept()),
+        case!("UnixStream::recv_fds"; recv_fds(Of::Stream)),
+        case!("ReadHalf::recv_fds"; recv_fds(Of::Half)),
+        case!("OwnedReadHalf::recv_fds"; recv_fds(Of::OwnedHalf)),
+        case!("UnixStream::send_fds"; send_fds(Of::Stream)),
+        case!("WriteHalf::send_fds"; send_fds(Of::Half)),
+        case!("OwnedWriteHalf::send_fds"; send_fds(Of::OwnedHalf)),
     ]
+}
+
+#[derive(Clone, Copy)]
+enum Of {
+    Stream,
+    Half,
+    OwnedHalf,
 }
 
 const TEXT: &[u8] = b"hello, world";
@@ -339,5 +354,67 @@ async fn accept(cut: Cut) -> Ends {
     // The next one is accepted, too.
     let _next = StdStream::connect(&path).unwrap();
     listener.accept().await.unwrap();
+    ends
+}
+
+/// Reads [`TEXT`], which one descriptor comes along with, by a read that may be cut off and more.
+macro_rules! receives {
+    ($reader:expr, $cut:ident, $send:ident) => {{
+        let mut buf = vec![0; 7];
+        let got = $cut.off($reader.recv_fds(&mut buf), $send).await;
+        let ends = got.is_some();
+        let (n, mut fds) = got.map_or((0, Vec::new()), Result::unwrap);
+        let mut all = buf[..n].to_vec();
+        drop(buf);
+        while all.len() < TEXT.len() {
+            let mut buf = [0; 5];
+            let (n, more) = $reader.recv_fds(&mut buf).await.unwrap();
+            assert_ne!(n, 0, "the end after {all:?}");
+            all.extend_from_slice(&buf[..n]);
+            fds.extend(more);
+        }
+        assert_eq!((&all[..], fds.len()), (TEXT, 1));
+        ends
+    }};
+}
+
+async fn recv_fds(cut: Cut, of: Of) -> Ends {
+    let (mut one, mut other) = UnixStream::pair().unwrap();
+    let file = File::open("/proc/self/exe").unwrap();
+    let mut send = Box::pin(async move { other.send_fds(TEXT, &[file.as_fd()]).await.unwrap() });
+    // There is room: it is sent within the poll.
+    let send = once(move || assert!(poll_now(&mut send).is_ready()));
+    match of {
+        Of::Stream => receives!(one, cut, send),
+        Of::Half => {
+            let (mut reader, _writer) = one.split();
+            receives!(reader, cut, send)
+        }
+        Of::OwnedHalf => {
+            let (mut reader, _writer) = one.into_split();
+            receives!(reader, cut, send)
+        }
+    }
+}
+
+async fn send_fds(cut: Cut, of: Of) -> Ends {
+    let (mut ours, mut peer) = full().await;
+    let file = File::open("/proc/self/exe").unwrap();
+    let fds = [file.as_fd()];
+    let (got, ours) = match of {
+        Of::Stream => (cut.off(ours.send_fds(PIECE, &fds), || peer.drain()).await, ours),
+        Of::Half => {
+            let got = cut.off(ours.split().1.send_fds(PIECE, &fds), || peer.drain()).await;
+            (got, ours)
+        }
+        Of::OwnedHalf => {
+            let (reader, mut writer) = ours.into_split();
+            let got = cut.off(writer.send_fds(PIECE, &fds), || peer.drain()).await;
+            (got, reader.reunite(writer).unwrap())
+        }
+    };
+    let ends = got.map(Result::unwrap).is_some();
+    last(ours, &mut peer).await;
+    peer.sees(ends, true).await;
     ends
 }

@@ -1,6 +1,7 @@
 //! Unix sockets. What the tests share: a folder for the files, and peers.
 
 mod connect;
+mod fds;
 mod halves;
 mod listener;
 mod python;

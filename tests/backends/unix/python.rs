@@ -1,5 +1,8 @@
 //! A real peer: Python's asyncio, as server and as client.
 
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -43,6 +46,21 @@ async def main():
 asyncio.run(main())
 ";
 
+/// Takes a file from us, and answers with another and with what stands in ours.
+const PASSER: &str = "
+import socket, sys, os, tempfile
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(sys.argv[1])
+    data, fds, flags, _ = socket.recv_fds(s, 64, 4)
+    assert data == b'a file' and len(fds) == 2 and flags == 0, (data, fds, flags)
+    text = b''.join(os.pread(fd, 64, 0) for fd in fds)
+    with tempfile.TemporaryFile() as file:
+        file.write(b'of python')
+        file.flush()
+        socket.send_fds(s, [text], [file.fileno()])
+    assert s.recv(64) == b''
+";
+
 struct Python(Child);
 
 impl Python {
@@ -57,6 +75,16 @@ impl Python {
                 None
             }
         }
+    }
+
+    async fn ends_well(&mut self) {
+        let status = loop {
+            match self.0.try_wait().unwrap() {
+                Some(status) => break status,
+                None => sleep(Duration::from_millis(5)).await,
+            }
+        };
+        assert!(status.success(), "{status}: its words are above");
     }
 }
 
@@ -118,12 +146,31 @@ fn a_hundred_clients_of_pythons_are_served() {
                 }));
             }
         }));
-        let status = loop {
-            match python.0.try_wait().unwrap() {
-                Some(status) => break status,
-                None => sleep(Duration::from_millis(5)).await,
-            }
-        };
-        assert!(status.success(), "{status}: its words are above");
+        python.ends_well().await;
+    });
+}
+
+#[test]
+fn files_go_to_python_and_come_back() {
+    run_on_each(|| async {
+        let folder = Folder::new();
+        let path = folder.join("ours");
+        let listener = UnixListener::bind(&path).await.unwrap();
+        let Some(mut python) = Python::start(PASSER, &path) else { return };
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let files = ["one", "two"].map(|word| {
+            std::fs::write(folder.join(word), word).unwrap();
+            File::open(folder.join(word)).unwrap()
+        });
+        let fds = [files[0].as_fd(), files[1].as_fd()];
+        stream.send_fds(b"a file", &fds).await.unwrap();
+        let mut buf = [0; 64];
+        let (n, fds) = stream.recv_fds(&mut buf).await.unwrap();
+        assert_eq!((&buf[..n], fds.len()), (&b"onetwo"[..], 1));
+        let file = File::from(fds.into_iter().next().unwrap());
+        let n = file.read_at(&mut buf, 0).unwrap();
+        assert_eq!(&buf[..n], b"of python");
+        drop(stream);
+        python.ends_well().await;
     });
 }
