@@ -42,7 +42,7 @@ pub(super) struct Plan {
 impl Settings {
     pub(super) fn plan(&self, found: Found) -> Plan {
         let delay = self.delay.unwrap_or_else(|| found.name.is_some().then_some(DELAY));
-        let first = self.interleave.unwrap_or(usize::from(delay.is_some()));
+        let first = self.interleave.unwrap_or_else(|| usize::from(delay.is_some()));
         let addresses = match first {
             0 => found.addresses,
             first => interleave(found.addresses, first),

@@ -97,8 +97,10 @@ fn failure(code: i32) -> io::Error {
         libc::EAI_MEMORY => ErrorKind::OutOfMemory,
         _ => ErrorKind::Other,
     };
-    // SAFETY: it gives a C string that lives for ever, whatever the code.
-    let text = unsafe { CStr::from_ptr(libc::gai_strerror(code)) };
+    // SAFETY: a number, and any will do.
+    let text = unsafe { libc::gai_strerror(code) };
+    // SAFETY: it is a C string, and lives for ever.
+    let text = unsafe { CStr::from_ptr(text) };
     io::Error::new(kind, text.to_string_lossy().into_owned())
 }
 

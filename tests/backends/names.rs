@@ -146,7 +146,7 @@ fn a_look_up_outside_a_runtime_or_after_its_end_is_an_error() {
     });
 }
 
-// Seen to fail when the losers were forgotten.
+// Seen to hang when the losers were forgotten.
 #[test]
 fn the_one_that_does_not_answer_is_passed_over_and_closed() {
     alone("the_one_that_does_not_answer_is_passed_over_and_closed", || {
@@ -180,7 +180,7 @@ fn the_one_that_does_not_answer_is_passed_over_and_closed() {
     });
 }
 
-// Seen to fail when the first result of a turn ended the polls of it and the rest was forgotten.
+// Seen to hang when the losers were forgotten.
 #[test]
 fn of_those_that_connect_in_the_same_turn_one_is_kept_and_the_others_are_closed() {
     alone("of_those_that_connect_in_the_same_turn_one_is_kept_and_the_others_are_closed", || {

@@ -135,7 +135,7 @@ fn run(test: impl AsyncFnOnce()) {
     Builder::new().build().unwrap().block_on(test());
 }
 
-// L-19, checks 80 and 128. Seen to hang when a failure did not start the next.
+// L-19, checks 80 and 128. Seen to fail when a failure did not start the next.
 #[test]
 fn a_failure_starts_the_next_at_once_and_the_first_success_ends_it() {
     run(async || {
@@ -153,7 +153,7 @@ fn a_failure_starts_the_next_at_once_and_the_first_success_ends_it() {
     });
 }
 
-// L-19, C-19, check 80. Seen to fail when a second success was looked for.
+// L-19, C-19, check 80. Seen to fail when the last one was polled first.
 #[test]
 fn two_that_succeed_in_the_same_turn_give_one_winner_and_the_other_goes() {
     run(async || {
