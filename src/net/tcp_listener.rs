@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_a_listener_hands_down_its_connections_have() {
-        crate::run(async {
+        crate::runtime::run(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             for (nodelay, keepalive) in [(false, None), (true, Some(Duration::from_secs(7)))] {
                 listener.hand_down(nodelay, keepalive).unwrap();
