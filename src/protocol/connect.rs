@@ -255,7 +255,7 @@ pub(crate) fn accepted<P, Kind>(
 where
     P: IntoProtocol<Kind>,
 {
-    start(link, protocol.into_any(), name, made_at).0
+    start(link, Ways::Both, protocol.into_any(), name, made_at).0
 }
 
 /// Whoever asked for the connection has gone before it could be handed over: closes it.

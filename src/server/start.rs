@@ -181,6 +181,33 @@ where
 /// # Cancel safety
 ///
 /// Dropping it binds nothing, or closes again.
+///
+/// # Examples
+///
+/// ```
+/// use ringloop::net::UnixStream;
+/// use ringloop::protocol::{Protocol, Transport};
+/// use ringloop::server::create_unix_server;
+///
+/// struct Greeting;
+///
+/// impl Protocol for Greeting {
+///     fn connection_made(&mut self, transport: &Transport) {
+///         transport.write(b"hello");
+///         transport.close();
+///     }
+///
+///     fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+/// }
+///
+/// # let path = std::env::temp_dir().join(format!("ringloop-doc-create-{}", std::process::id()));
+/// ringloop::run(async {
+///     let _server = create_unix_server(|| Greeting, &path).await?;
+///     let mut stream = UnixStream::connect(&path).await?;
+///     assert_eq!(stream.read(&mut [0; 16]).await?, 5);
+///     std::io::Result::Ok(())
+/// }).unwrap();
+/// ```
 #[track_caller]
 pub fn create_unix_server<M, P, A, Kind>(
     factory: M,

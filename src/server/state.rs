@@ -196,10 +196,10 @@ impl State {
         }
         // Whoever waits for room sees that it is over.
         self.room.set();
-        // A closure of the user's.
         let connected = self.connected.take();
-        drop(connected);
         self.look();
+        // A closure of the user's: whatever its drop does, the server is closed.
+        drop(connected);
     }
 
     fn has_room(&self) -> bool {

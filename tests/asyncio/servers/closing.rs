@@ -1,5 +1,6 @@
 //! Closing, and waiting for the end (L-33 to L-37; checks 122 to 124).
 
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, TcpStream as StdStream};
 use std::rc::Rc;
@@ -7,11 +8,11 @@ use std::time::Duration;
 
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::server::{Server, start_server};
-use ringloop::stream::{Reader, Writer};
+use ringloop::stream::{Reader, Writer, open_connection};
 use ringloop::{metrics, spawn};
 
 use super::{LOCAL, answers, client, echo_server, end, is_refused, turns, until};
-use crate::support::{alone, poll_once, run_on_each};
+use crate::support::{OnDrop, alone, poll_once, run_on_each};
 
 // L-36, check 122.
 // Seen to fail when the drop of `serve_forever` did not close.
@@ -252,5 +253,36 @@ fn a_dropped_server_is_closed_and_its_connections_live_on() {
             // Whoever comes next has the port.
             TcpListener::bind(address).await.unwrap();
         });
+    });
+}
+
+// L-33: a handler may close its server, and does not keep it for ever.
+// Seen to fail when a close kept the handler.
+#[test]
+fn a_server_that_its_handler_closes_lets_the_handler_go() {
+    run_on_each(|| async {
+        let (gone, server) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(None::<Server>)));
+        let (count, own) = (gone.clone(), server.clone());
+        let held = OnDrop(move || count.set(count.get() + 1));
+        let handler = move |mut reader: Reader, writer: Writer| {
+            let _ = &held;
+            let own = own.clone();
+            async move {
+                reader.read_exact(&mut [0]).await.unwrap();
+                own.borrow().as_ref().unwrap().close();
+                assert!(!own.borrow().as_ref().unwrap().is_serving());
+                writer.write_all(b"closed").await
+            }
+        };
+        let made = start_server(LOCAL, handler).await.unwrap();
+        let address = made.sockets()[0];
+        *server.borrow_mut() = Some(made);
+        let (mut reader, writer) = open_connection(address).await.unwrap();
+        writer.write(b"x").unwrap();
+        let mut says = String::new();
+        reader.read_to_string(&mut says).await.unwrap();
+        assert_eq!(says, "closed");
+        until(|| gone.get() == 1).await;
+        assert_eq!(Rc::strong_count(&server), 1);
     });
 }
