@@ -27,7 +27,7 @@ use crate::runtime::Submit;
 ///
 /// # Examples
 ///
-/// See [`pipe`].
+/// See [`pipe`](crate::net::pipe()).
 #[doc(alias = "connect_write_pipe")]
 #[derive(Debug)]
 pub struct PipeWriter {
