@@ -93,9 +93,9 @@ pub(super) fn take_over(fd: OwnedFd, direction: Direction) -> io::Result<Rc<Sock
     check_kind(description.kind)?;
     check(description, direction)?;
     if description.kind == Kind::Master {
-        // Opened once more it would be another terminal.
+        // A write would wait where the terminal takes less; opened once more it would be another terminal. Whoever
+        // else has this end may set its flags again, so it is asked all the same.
         core.call(Call::SetNonblocking { fd: fd.raw(), on: true })?;
-        return Ok(Socket::of_pipe(fd, Pipe::ours(Kind::Master)));
     }
     Ok(foreign(fd, description))
 }

@@ -52,7 +52,8 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 ///
 /// What has been fetched belongs to the reader, not to the call that waits: a dropped `read` loses nothing.
 /// Nothing is fetched before the first read. The flags of a descriptor that was handed over are not
-/// changed (but for a terminal's master): where it is shared, with a child or the shell, so are they. Two who read from the same end take each other's bytes.
+/// changed (but for a terminal's master): where it is shared, with a child or the shell, so are they.
+/// Two who read from the same end take each other's bytes.
 ///
 /// # Examples
 ///

@@ -22,12 +22,12 @@ use crate::runtime::Submit;
 /// [`Builder::linger`](crate::Builder::linger), and then closes, which its reader takes for the end.
 ///
 /// A pipe whose reader has gone gives `BrokenPipe`. SIGPIPE is never raised, whatever the program does with
-/// it. The flags of a descriptor that was handed over are not changed; the loop does not wait for one that
-/// blocks.
+/// it. The flags of a descriptor that was handed over are not changed (but for a terminal's master); the loop
+/// does not wait for one that blocks.
 ///
 /// # Examples
 ///
-/// See [`pipe`].
+/// See [`pipe`](crate::net::pipe()).
 #[doc(alias = "connect_write_pipe")]
 #[derive(Debug)]
 pub struct PipeWriter {
