@@ -21,6 +21,7 @@ async fn serve(listener: TcpListener, api: Api) -> io::Result<()> {
             let _ = match api {
                 Api::Chunk => echo_chunks(stream).await,
                 Api::Slice => echo_slices(stream).await,
+                Api::Stream => echo_stream(stream).await,
             };
         });
     }
@@ -46,6 +47,17 @@ async fn echo_slices(mut stream: TcpStream) -> io::Result<()> {
         }
         stream.write_all(&buffer[..n]).await?;
     }
+}
+
+/// The same by asyncio's reader and writer: writes never wait, and `drain` waits for slow readers.
+async fn echo_stream(stream: TcpStream) -> io::Result<()> {
+    let (mut reader, writer) = stream.into_stream();
+    writer.set_nodelay(true)?;
+    while let Some(chunk) = reader.read_chunk().await? {
+        writer.write_chunk(chunk)?;
+        writer.drain().await?;
+    }
+    writer.write_eof()
 }
 
 fn main() -> ExitCode {
@@ -76,6 +88,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 enum Api {
     Chunk,
     Slice,
+    Stream,
 }
 
 struct Options {
@@ -85,7 +98,7 @@ struct Options {
 }
 
 const OPTIONS: &str =
-    "--host IP, --port 0-65535, --backend auto|uring|epoll, --cpu N and --api chunk|slice";
+    "--host IP, --port 0-65535, --backend auto|uring|epoll, --cpu N and --api chunk|slice|stream";
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -109,6 +122,7 @@ impl Options {
             ("--cpu", number) => _ = self.builder.cpu(number.parse().ok()?),
             ("--api", "chunk") => self.api = Api::Chunk,
             ("--api", "slice") => self.api = Api::Slice,
+            ("--api", "stream") => self.api = Api::Stream,
             _ => return None,
         }
         Some(())

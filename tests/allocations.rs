@@ -10,7 +10,11 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ringloop::net::{TcpListener, TcpStream};
+use ringloop::net::{Ecn, TcpListener, TcpStream, Transmit, UdpSocket, UnixStream};
+use ringloop::protocol::{
+    DatagramProtocol, DatagramTransport, Protocol, Transport, connect_accepted_socket,
+    create_datagram_endpoint,
+};
 use ringloop::queue::{Queue, Shutdown};
 use ringloop::sync::{broadcast, mpsc, watch};
 use ringloop::{BackendChoice, Builder};
@@ -71,7 +75,8 @@ fn count<F: Future<Output = ()>>(
     let client = std::thread::spawn(move || {
         let mut stream = std::net::TcpStream::connect(receive.recv().unwrap()).unwrap();
         stream.set_nodelay(true).unwrap();
-        let (message, mut back) = (vec![7; len], vec![0; len]);
+        let (mut message, mut back) = (vec![b'x'; len], vec![0; len]);
+        message[len - 1] = b'\n';
         for _ in 0..WARM_UP + COUNTED {
             stream.write_all(&message).unwrap();
             stream.read_exact(&mut back).unwrap();
@@ -130,6 +135,56 @@ async fn by_chunks(mut stream: TcpStream, len: usize) {
     mark(END);
 }
 
+async fn by_stream_slices(stream: TcpStream, len: usize) {
+    let (mut reader, writer) = stream.into_stream();
+    let mut buf = vec![0; len];
+    for round in 0..END {
+        mark(round);
+        reader.read_exact(&mut buf).await.unwrap();
+        writer.write_all(&buf).await.unwrap();
+    }
+    mark(END);
+}
+
+async fn by_stream_chunks(stream: TcpStream, len: usize) {
+    let (mut reader, writer) = stream.into_stream();
+    for round in 0..END {
+        mark(round);
+        let mut got = 0;
+        while got < len {
+            let chunk = reader.read_chunk().await.unwrap().unwrap();
+            got += chunk.len();
+            writer.write_chunk(chunk).unwrap();
+            writer.drain().await.unwrap();
+        }
+    }
+    mark(END);
+}
+
+async fn by_lines(stream: TcpStream, _len: usize) {
+    let (mut reader, writer) = stream.into_stream();
+    let mut lines = reader.lines();
+    for round in 0..END {
+        mark(round);
+        let line = lines.next_line().await.unwrap().unwrap();
+        writer.write(line.as_bytes()).unwrap();
+        writer.write_all(b"\n").await.unwrap();
+    }
+    mark(END);
+}
+
+async fn by_records(stream: TcpStream, _len: usize) {
+    let (mut reader, writer) = stream.into_stream();
+    let mut record = Vec::new();
+    for round in 0..END {
+        mark(round);
+        record.clear();
+        reader.read_until(b"x\n", &mut record).await.unwrap();
+        writer.write_all(&record).await.unwrap();
+    }
+    mark(END);
+}
+
 /// A timer is set and cleared in each round, and each waits for the kernel.
 async fn with_timeouts(mut stream: TcpStream, len: usize) {
     let mut buf = vec![0; len];
@@ -147,6 +202,39 @@ async fn with_timeouts(mut stream: TcpStream, len: usize) {
     mark(END);
 }
 
+/// Echoes by callbacks. A small high mark: it is told to pause and to resume as well.
+struct Echo {
+    len: usize,
+    got: usize,
+    round: usize,
+}
+
+impl Protocol for Echo {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.set_write_buffer_limits(500, 100).unwrap();
+    }
+
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        if self.got == 0 {
+            mark(self.round);
+        }
+        self.got += data.len();
+        transport.write(data);
+        if self.got == self.len {
+            (self.got, self.round) = (0, self.round + 1);
+        }
+        if self.round == END {
+            mark(END);
+            transport.close();
+        }
+    }
+}
+
+async fn by_protocol(stream: TcpStream, len: usize) {
+    let echo = || Echo { len, got: 0, round: 0 };
+    connect_accepted_socket(echo, stream).await.unwrap().wait_closed().await;
+}
+
 #[test]
 fn an_echo_in_its_steady_state_allocates_nothing() {
     let mut found = Vec::new();
@@ -156,6 +244,11 @@ fn an_echo_in_its_steady_state_allocates_nothing() {
                 ("slices", count(backend, len, by_slices)),
                 ("chunks", count(backend, len, by_chunks)),
                 ("timeouts", count(backend, len, with_timeouts)),
+                ("stream, slices", count(backend, len, by_stream_slices)),
+                ("stream, chunks", count(backend, len, by_stream_chunks)),
+                ("stream, lines", count(backend, len, by_lines)),
+                ("stream, records", count(backend, len, by_records)),
+                ("protocol", count(backend, len, by_protocol)),
             ];
             for (api, count) in counts {
                 if let Some(count @ 1..) = count {
@@ -165,6 +258,155 @@ fn an_echo_in_its_steady_state_allocates_nothing() {
         }
     }
     assert!(found.is_empty(), "allocations in {COUNTED} rounds:\n{}", found.join("\n"));
+}
+
+/// Answers datagrams by callbacks.
+struct Answers;
+
+impl DatagramProtocol for Answers {
+    fn datagram_received(&mut self, to: &DatagramTransport, data: &[u8], from: SocketAddr) {
+        to.send_to(data, from).unwrap();
+    }
+}
+
+#[test]
+fn datagrams_by_callbacks_allocate_nothing_in_their_steady_state() {
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for len in [0, 64, 1400, 40_000] {
+            let Ok(mut runtime) = Builder::new().backend(backend).build() else { continue };
+            let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            client.set_nonblocking(true).unwrap();
+            runtime.block_on(async {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                client.connect(socket.local_addr().unwrap()).unwrap();
+                let transport = create_datagram_endpoint(|| Answers, socket).await.unwrap();
+                let (message, mut back) = (vec![7; len], vec![0; len + 1]);
+                for round in 0..END {
+                    mark(round);
+                    client.send(&message).unwrap();
+                    while client.recv(&mut back).is_err() {
+                        ringloop::task::yield_now().await;
+                    }
+                }
+                mark(END);
+                transport.close();
+            });
+            drop(runtime);
+            assert_eq!(ALLOCATIONS.take(), 0, "{len} bytes on {backend}");
+        }
+    }
+}
+
+/// A pipe, both of whose ends are here.
+async fn through_a_pipe(len: usize) {
+    let (mut reader, mut writer) = ringloop::net::pipe().unwrap();
+    let (message, mut buf) = (vec![7; len], vec![0; len.max(512)]);
+    for round in 0..END {
+        mark(round);
+        writer.write_all(&message).await.unwrap();
+        let mut got = 0;
+        while got < len {
+            got += reader.read(&mut buf).await.unwrap();
+        }
+    }
+    mark(END);
+}
+
+#[test]
+fn bytes_through_a_pipe_allocate_nothing_in_their_steady_state() {
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for len in [64, 1000, 10_000, 60_000] {
+            let Ok(mut runtime) = Builder::new().backend(backend).build() else { continue };
+            runtime.block_on(through_a_pipe(len));
+            drop(runtime);
+            assert_eq!(ALLOCATIONS.take(), 0, "{len} bytes on {backend}");
+        }
+    }
+}
+
+/// Answers datagrams, one by one and as a batch, and receives into a slice now and then.
+fn count_datagrams(backend: BackendChoice, len: usize) -> Option<u64> {
+    let mut runtime = Builder::new().backend(backend).build().ok()?;
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.connect(socket.local_addr().unwrap()).unwrap();
+        let (message, mut back, mut got) = (vec![7; len], vec![0; len], Vec::with_capacity(4));
+        for round in 0..END {
+            mark(round);
+            client.send(&message).unwrap();
+            if round % 3 == 0 {
+                let (n, from) = socket.recv_from(&mut back).await.unwrap();
+                socket.send_to(&back[..n], from).await.unwrap();
+            } else {
+                socket.recv_batch(&mut got, 4).await.unwrap();
+                let answer = Transmit::new(&got[0]).to(got[0].addr()).ecn(Ecn::Ect0);
+                socket.send_batch(&[answer]).await.unwrap();
+                got.clear();
+            }
+            assert_eq!(client.recv(&mut back).unwrap(), len);
+        }
+        mark(END);
+    });
+    drop(runtime);
+    Some(ALLOCATIONS.take())
+}
+
+#[test]
+fn datagrams_in_their_steady_state_allocate_nothing() {
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for len in [0, 64, 1400, 40_000] {
+            if let Some(count) = count_datagrams(backend, len) {
+                assert_eq!(count, 0, "{backend}, {len} bytes, in {COUNTED} rounds");
+            }
+        }
+    }
+}
+
+/// As [`count`], of a Unix stream; where it takes descriptors every read asks for them.
+fn count_unix(backend: BackendChoice, len: usize, takes_fds: bool) -> Option<u64> {
+    let mut runtime = Builder::new().backend(backend).build().ok()?;
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let client = std::thread::spawn(move || {
+        let (message, mut back) = (vec![7; len], vec![0; len]);
+        for _ in 0..END {
+            theirs.write_all(&message).unwrap();
+            theirs.read_exact(&mut back).unwrap();
+            assert_eq!(back, message);
+        }
+        assert_eq!(theirs.read(&mut back).unwrap(), 0);
+    });
+    runtime.block_on(async {
+        let mut stream = UnixStream::from_std(ours).unwrap();
+        let mut buf = vec![0; len];
+        for round in 0..END {
+            mark(round);
+            let mut got = 0;
+            while got < len {
+                let into = &mut buf[got..];
+                got += match takes_fds {
+                    true => stream.recv_fds(into).await.unwrap().0,
+                    false => stream.read(into).await.unwrap(),
+                };
+            }
+            stream.write_all(&buf).await.unwrap();
+        }
+        mark(END);
+    });
+    drop(runtime);
+    client.join().unwrap();
+    Some(ALLOCATIONS.take())
+}
+
+#[test]
+fn an_echo_by_a_unix_stream_allocates_nothing() {
+    for backend in [BackendChoice::Uring, BackendChoice::Epoll] {
+        for (len, takes_fds) in [(64, false), (10_000, false), (64, true), (10_000, true)] {
+            if let Some(count) = count_unix(backend, len, takes_fds) {
+                assert_eq!(count, 0, "{backend}, {len} bytes, descriptors: {takes_fds}");
+            }
+        }
+    }
 }
 
 #[test]

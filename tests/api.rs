@@ -9,13 +9,18 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    OwnedReadHalf, OwnedWriteHalf, ReadHalf, Readiness, ReuniteError, TcpConnector, TcpListener,
-    TcpListenerOptions, TcpStream, UCred, UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
+    ConnectError, Datagram, Ecn, Family, Interest, NameLookup, OwnedReadHalf, OwnedWriteHalf,
+    PipeReader, PipeWriter, ReadHalf, Readiness, Ready, ReuniteError, TcpConnector, TcpListener,
+    TcpListenerOptions, TcpStream, Transmit, UCred, UdpSocket, UdpSocketOptions, UnixDatagram,
+    UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
 };
+use ringloop::protocol::{DatagramTransport, Transport};
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
     TryPutError,
 };
+use ringloop::server::{Server, ServerOptions};
+use ringloop::stream::{IncompleteRead, LimitOverrun, Lines, ReadError, Reader, Writer};
 use ringloop::sync::{
     Barrier, BarrierWaitResult, BoundedPermit, BoundedSemaphore, BrokenBarrier, Condvar, Event,
     Mutex, MutexGuard, Notify, OnceCell, OverRelease, OwnedMutexGuard, OwnedRwLockReadGuard,
@@ -84,7 +89,16 @@ travels!(
     TcpConnector,
     TcpListenerOptions,
     UnixListenerOptions,
+    ServerOptions,
     UCred,
+    Interest,
+    Ready,
+    ConnectError,
+    NameLookup,
+    Family,
+    UdpSocketOptions,
+    Transmit<'static>,
+    Ecn,
     YieldNow,
     Elapsed,
     MissedTickBehavior,
@@ -104,12 +118,18 @@ travels!(
 );
 
 // What belongs to one thread: its descriptor, its buffer, or its task is there.
+lacks!(Send: UdpSocket, UnixDatagram, Datagram);
+lacks!(Sync: UdpSocket, UnixDatagram, Datagram);
+lacks!(Send: Reader, Writer, Lines<'static>);
+lacks!(Sync: Reader, Writer, Lines<'static>);
 lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
-lacks!(Send: File, Readiness, ReuniteError);
-lacks!(Sync: File, Readiness, ReuniteError);
+lacks!(Send: Transport, DatagramTransport);
+lacks!(Sync: Transport, DatagramTransport);
+lacks!(Send: File, Readiness, ReuniteError, PipeReader, PipeWriter, Server);
+lacks!(Sync: File, Readiness, ReuniteError, PipeReader, PipeWriter, Server);
 lacks!(Send: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Sync: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
 lacks!(Send: Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>, mpsc::Permit<'static, u8>, watch::Ref<u8>);
@@ -155,7 +175,11 @@ unpin!(PromiseFuture<std::marker::PhantomPinned>);
 unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Interval, YieldNow);
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
-unpin!(TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
+unpin!(PipeReader, PipeWriter, Readiness);
+unpin!(UdpSocket, UnixDatagram, Datagram);
+travels!(IncompleteRead, LimitOverrun, ReadError);
+unpin!(Reader, Writer, Lines<'static>);
+unpin!(Server, TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.
 const _: () = assert!(size_of::<Lease>() == 16 && size_of::<Option<Lease>>() == 16);

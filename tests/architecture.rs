@@ -57,7 +57,8 @@ const MODULES: &[Module] = &[
     Module { floor: 5, name: "stream",   may_name: &["sys", "buf", "worker", "note", "wait_list", "op", "task", "runtime", "sync", "queue", "future",
                                                      "time", "fs", "signal", "blocking", "shard", "net", "process", "tls"] },
     Module { floor: 5, name: "protocol", may_name: ABOVE_STREAM },
-    Module { floor: 5, name: "server",   may_name: ABOVE_STREAM },
+    Module { floor: 5, name: "server",   may_name: &["sys", "buf", "worker", "note", "wait_list", "op", "task", "runtime", "sync", "queue", "future",
+                                                     "time", "fs", "signal", "blocking", "shard", "net", "process", "tls", "stream", "protocol"] },
     Module { floor: 5, name: "compat",   may_name: ABOVE_STREAM },
     Module { floor: 5, name: "debug",    may_name: BELOW_5 },
 ];

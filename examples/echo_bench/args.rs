@@ -17,7 +17,8 @@ usage: echo_bench [options]
   --pipeline LIST      messages in flight on each connection, such as 1,32
                        (one of these three given, the others are 50, 64 and 1)
   --backend LIST       uring, epoll, auto, or several of them (uring,epoll)
-  --api LIST           chunk (leases sent back without a copy), slice, or both (chunk)
+  --api LIST           chunk (leases sent back without a copy), slice, and the same by reader and
+                       writer: stream, stream-slice (chunk)
   --seconds N          measured seconds a cell and server, in up to five rounds (4)
   --json FILE          also write the figures to this file";
 
@@ -26,6 +27,8 @@ usage: echo_bench [options]
 pub(crate) enum Api {
     Chunk,
     Slice,
+    Stream,
+    StreamSlice,
 }
 
 impl Api {
@@ -33,6 +36,8 @@ impl Api {
         match text {
             "chunk" => Some(Self::Chunk),
             "slice" => Some(Self::Slice),
+            "stream" => Some(Self::Stream),
+            "stream-slice" => Some(Self::StreamSlice),
             _ => None,
         }
     }
@@ -43,6 +48,8 @@ impl fmt::Display for Api {
         f.pad(match self {
             Self::Chunk => "chunk",
             Self::Slice => "slice",
+            Self::Stream => "stream",
+            Self::StreamSlice => "stream-slice",
         })
     }
 }
@@ -131,7 +138,9 @@ impl Options {
                 "--backend" => {
                     backends = value("auto, uring or epoll")?.list(|b| b.parse().ok())?
                 }
-                "--api" => apis = value("chunk or slice")?.list(Api::parse)?,
+                "--api" => {
+                    apis = value("chunk, slice, stream or stream-slice")?.list(Api::parse)?
+                }
                 "--seconds" => {
                     seconds = value("a number from 0.1 to 3600")?
                         .one(|n| n.parse().ok().filter(|n| (0.1..=3600.0).contains(n)))?;

@@ -174,6 +174,8 @@ fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
                 let _ = match api {
                     Api::Chunk => echo_chunks(stream).await,
                     Api::Slice => echo_slices(stream).await,
+                    Api::Stream => echo_stream(stream).await,
+                    Api::StreamSlice => echo_stream_slices(stream).await,
                 };
             });
         }
@@ -197,6 +199,29 @@ async fn echo_slices(mut stream: TcpStream) -> io::Result<()> {
             return stream.shutdown(Shutdown::Write).await;
         }
         stream.write_all(&buffer[..n]).await?;
+    }
+}
+
+async fn echo_stream(stream: TcpStream) -> io::Result<()> {
+    let (mut reader, writer) = stream.into_stream();
+    writer.set_nodelay(true)?;
+    while let Some(chunk) = reader.read_chunk().await? {
+        writer.write_chunk(chunk)?;
+        writer.drain().await?;
+    }
+    writer.write_eof()
+}
+
+async fn echo_stream_slices(stream: TcpStream) -> io::Result<()> {
+    let (mut reader, writer) = stream.into_stream();
+    writer.set_nodelay(true)?;
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let n = reader.read(&mut buffer).await?;
+        if n == 0 {
+            return writer.write_eof();
+        }
+        writer.write_all(&buffer[..n]).await?;
     }
 }
 

@@ -5,7 +5,7 @@
 //! nobody may touch once it is freed, and the kernel's attempt comes back as `EFAULT`.
 #![expect(unsafe_code, reason = "allocates and frees raw, uninitialized memory")]
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::io;
 use std::ptr::NonNull;
 
@@ -51,7 +51,10 @@ unsafe impl Sync for Rack {}
 impl Rack {
     /// `count` buffers (at least one) of `size` bytes.
     pub(super) fn new(count: u16, size: u32) -> io::Result<Self> {
-        Ok(Self { start: allocate(Self::layout(count, size))?, count, size })
+        // Zeroes, for the kernel leaves gaps; pages that nobody has touched are full of them anyway.
+        // SAFETY: `layout` sees to it that the size is not zero.
+        let start = NonNull::new(unsafe { alloc_zeroed(Self::layout(count, size)) });
+        Ok(Self { start: start.ok_or(io::ErrorKind::OutOfMemory)?, count, size })
     }
 
     fn layout(count: u16, size: u32) -> Layout {

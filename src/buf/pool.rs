@@ -1,7 +1,7 @@
 //! The shard's buffers: a ring of fixed ones, the heap beside it, one budget for both.
 #![expect(unsafe_code, reason = "says which bytes of a block the kernel has written")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -10,11 +10,17 @@ use super::Block;
 use super::large::Large;
 use super::lease::{Header, Lease};
 use super::memory::Rack;
+use crate::sys::message::HEAD;
 use crate::sys::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// The pool's handle. Cheap to clone; the memory is freed with the last lease and the last handle.
 #[derive(Clone)]
 pub(crate) struct Pool(Rc<Shared>);
+
+/// Buffers for datagrams, each for the longest that there is, with its head. Their pages cost nothing
+/// until they are filled; sizes that are no power of two do not fall on the same lines of a cache.
+const MESSAGES: u16 = 64;
+const MESSAGE: u32 = (HEAD as u32 + 65_535).next_multiple_of(64);
 
 /// What handles and leases share on the shard's own thread.
 pub(super) struct Shared {
@@ -31,6 +37,8 @@ pub(super) struct Shared {
     heap: Cell<u64>,
     budget: u64,
     large: Large,
+    /// Buffers for datagrams, once there is a socket that needs them.
+    messages: OnceCell<Pool>,
 }
 
 /// The memory itself, and the way home for buffers that left the thread as `Bytes`.
@@ -64,6 +72,7 @@ impl Pool {
             heap: Cell::new(0),
             budget,
             large: Large::new(),
+            messages: OnceCell::new(),
         })))
     }
 
@@ -75,6 +84,23 @@ impl Pool {
     /// Bytes a buffer.
     pub(crate) fn size(&self) -> u32 {
         self.0.size
+    }
+
+    /// Makes the buffers for datagrams, unless they are there.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for them.
+    pub(crate) fn open_messages(&self) -> io::Result<()> {
+        if self.messages().is_none() {
+            let _ = self.0.messages.set(Self::new(MESSAGES, MESSAGE, u64::MAX)?);
+        }
+        Ok(())
+    }
+
+    /// The buffers for datagrams. What stands behind their leases counts in this pool's budget.
+    pub(crate) fn messages(&self) -> Option<&Self> {
+        self.0.messages.get()
     }
 
     /// Takes a free buffer for the driver, which may fill it and name it in a completion.
@@ -191,7 +217,8 @@ impl Pool {
 
     /// Bytes of memory behind leases, ring and heap.
     pub(crate) fn used(&self) -> u64 {
-        u64::from(self.0.lent.get()) * u64::from(self.0.size) + self.0.heap.get()
+        let messages = self.messages().map_or(0, Self::used);
+        u64::from(self.0.lent.get()) * u64::from(self.0.size) + self.0.heap.get() + messages
     }
 
     /// Whether more memory stands behind leases than the budget allows.
@@ -201,6 +228,9 @@ impl Pool {
 
     /// Takes in what came home from other threads.
     pub(crate) fn collect(&self) {
+        if let Some(messages) = self.messages() {
+            messages.collect();
+        }
         let region = &self.0.region;
         // Acquire pairs with the Release of `Traveller::drop`; a miss is seen the next time.
         if !region.any_home.load(Ordering::Acquire) {
@@ -218,6 +248,9 @@ impl Pool {
 
     /// Keeps the memory for ever: the kernel may still write into it.
     pub(crate) fn leak(&self) {
+        if let Some(messages) = self.messages() {
+            messages.leak();
+        }
         std::mem::forget(self.0.region.clone());
     }
 }

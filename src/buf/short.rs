@@ -26,6 +26,12 @@ impl<T> Short<T> {
         }
     }
 
+    pub(crate) fn push_front(&mut self, item: T) {
+        if let Some(second) = self.first.replace(item) {
+            self.rest.push_front(second);
+        }
+    }
+
     pub(crate) fn pop(&mut self) -> Option<T> {
         let next = self.rest.pop_front();
         if next.is_none() && self.rest.capacity() > KEPT {
@@ -68,6 +74,19 @@ mod tests {
             assert!((0..10_000).all(|i| queue.pop() == Some(i)), "round {round}");
             assert!(queue.is_empty() && queue.pop().is_none());
             assert!(queue.rest.capacity() <= KEPT, "{} are kept", queue.rest.capacity());
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_to_the_front_comes_first_whatever_is_there() {
+        for there in 0..4 {
+            let mut queue = Short::new();
+            (0..there).for_each(|i| queue.push(i));
+            queue.push_front(100);
+            queue.push(200);
+            let all: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();
+            let expected: Vec<i32> = [100].into_iter().chain(0..there).chain([200]).collect();
+            assert_eq!(all, expected);
         }
     }
 

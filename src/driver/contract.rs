@@ -3,7 +3,9 @@
 //! A test gets a [`Rig`], which holds the driver to the first promise all the time: each submit ends
 //! exactly once, and nothing comes of a token that is not in flight.
 
+mod calls;
 mod cancel;
+mod datagrams;
 mod differential;
 mod ends;
 mod faults;
@@ -27,7 +29,7 @@ use super::backend::{Backend, BackendChoice};
 use super::uring::{Caps, Uring};
 use super::{Driver, Until};
 use crate::buf::{Lease, Pool};
-use crate::op::{Completion, Into, Request, Token};
+use crate::op::{Call, Completion, Into, Request, Token};
 use crate::sys::sync::Arc;
 use crate::worker::Workers;
 

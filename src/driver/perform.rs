@@ -8,12 +8,13 @@
 //! this completion, is what every SAFETY comment here leans on.
 #![expect(unsafe_code, reason = "performs requests, which name memory by pointers")]
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 
 use crate::buf::Pool;
-use crate::op::{Call, Into, Request};
-use crate::sys::{file, rights, socket};
+use crate::op::{Call, Flags, Into, Request, Way};
+use crate::sys::message::HEAD;
+use crate::sys::{datagram, file, pipe, rights, socket};
 
 /// Does a control call.
 pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
@@ -44,13 +45,73 @@ pub(super) fn call(call: Call<'_>) -> io::Result<i32> {
             let len = bytes.len().min(i32::MAX as usize);
             retry(|| rights::send(fd, &bytes[..len], fds)).map(|len| len as i32)
         }
+        Call::RecvFromNow { fd, into, from, peek } => {
+            retry(|| datagram::recv_from(fd, into, from, peek)).map(|len| len as i32)
+        }
+        Call::SendDatagram { fd, datagram } => {
+            retry(|| datagram::send(fd, datagram)).map(|len| len as i32)
+        }
+        Call::SendDatagrams { fd, datagrams } => {
+            retry(|| datagram::send_many(fd, datagrams)).map(|sent| sent as i32)
+        }
         Call::ReadNow { fd, into, offset } => {
             let len = into.len().min(i32::MAX as usize);
             retry(|| file::read_slice_now(fd, &mut into[..len], offset)).map(|len| len as i32)
         }
+        Call::ReadStream { fd, into, way } => {
+            let len = into.len().min(i32::MAX as usize);
+            retry(|| read_stream(fd, &mut into[..len], way)).map(|len| len as i32)
+        }
+        Call::WriteStream { fd, slices, way, quiet } => {
+            retry(|| write_stream(fd, slices, way, quiet)).map(|len| len as i32)
+        }
+        Call::Splice { from, to, len } => {
+            let len = len.min(i32::MAX as usize);
+            retry(|| pipe::splice(from, to, len)).map(|len| len as i32)
+        }
+        Call::Pipe { fds } => {
+            *fds = pipe::pipe()?;
+            Ok(0)
+        }
+        Call::Describe { fd, description } => {
+            *description = pipe::describe(fd)?;
+            Ok(0)
+        }
+        Call::Reopen { fd, flags } => pipe::reopen(fd, flags),
+        Call::SetMode { fd, mode } => file::set_mode(fd, mode),
         Call::SetNonblocking { fd, on } => file::set_nonblocking(fd, on),
         Call::Duplicate { fd } => file::duplicate(fd),
     }
+}
+
+/// Reads from a stream that is no socket, if something is there.
+fn read_stream(fd: RawFd, into: &mut [u8], way: Way) -> io::Result<usize> {
+    match way {
+        Way::Flag => pipe::read_now(fd, into),
+        Way::Plain => pipe::read(fd, into),
+        Way::Asked => {
+            ready(fd, libc::POLLIN)?;
+            pipe::read(fd, into)
+        }
+    }
+}
+
+/// Writes to a stream that is no socket, if it has room.
+fn write_stream(fd: RawFd, slices: &[IoSlice<'_>], way: Way, quiet: bool) -> io::Result<usize> {
+    let mut some = [IoSlice::new(&[])];
+    let slices = if way == Way::Asked {
+        ready(fd, libc::POLLOUT)?;
+        let first: &[u8] = slices.first().map_or(&[], |slice| slice);
+        some[0] = IoSlice::new(&first[..first.len().min(libc::PIPE_BUF)]);
+        &some
+    } else {
+        slices
+    };
+    let now = way == Way::Flag;
+    if quiet {
+        return pipe::write(fd, slices, now, true);
+    }
+    pipe::without_sigpipe(|| pipe::write(fd, slices, now, false))
 }
 
 /// `close(2)`. `EINTR` is not retried: the descriptor is gone.
@@ -100,6 +161,38 @@ pub(super) fn receive(fd: RawFd, pool: &Pool) -> Received {
             pool.untake(buffer);
             nothing(result)
         }
+    }
+}
+
+/// `recvmsg(2)` into a buffer of the messages' pool, as [`receive`] does it. The bytes count the head.
+pub(super) fn receive_message(fd: RawFd, pool: &Pool) -> Received {
+    let Some(pool) = pool.messages() else { return Received::Ended(-libc::ENOMEM) };
+    let Some((buffer, ptr)) = pool.take() else {
+        return if readable(fd) { Received::NoBuffer } else { Received::NotReady };
+    };
+    let size = pool.size();
+    // SAFETY: the pool lends a taken buffer of its size to the driver alone, and keeps it mapped.
+    let result = retry(|| unsafe { datagram::recv_message(fd, ptr.as_ptr(), size as usize) });
+    match result {
+        Ok(len) => Received::Bytes { buffer, second: None, len: len as u32, room: size },
+        result => {
+            pool.untake(buffer);
+            nothing(result)
+        }
+    }
+}
+
+/// The completion of what [`receive_message`] came to, which is not "not ready".
+pub(super) fn message(received: Received) -> (i32, Flags) {
+    match received {
+        Received::Bytes { buffer, len, .. } => {
+            let flags = Flags::with_buffer(buffer);
+            // An empty one ends it, as on io_uring.
+            let more = len as usize > HEAD;
+            (len as i32, if more { flags.and(Flags::MORE) } else { flags })
+        }
+        Received::Ended(result) => (result, Flags::NONE),
+        Received::NoBuffer | Received::NotReady => (-libc::ENOBUFS, Flags::NONE),
     }
 }
 
@@ -187,7 +280,7 @@ impl Operation {
     ///
     /// # Panics
     ///
-    /// For requests that are never tried: those into the pool (see [`receive`]) and those that only
+    /// For requests that are never tried: those into a pool (see [`receive`]) and those that only
     /// a worker can do (see [`Job`]).
     pub(super) fn attempt(&mut self) -> Attempt {
         match self.request {
@@ -253,6 +346,7 @@ impl Operation {
                 }))
             }
             Request::Recv { into: Into::Group, .. }
+            | Request::RecvMsg { .. }
             | Request::Nop
             | Request::Close { .. }
             | Request::Open { .. }
@@ -431,7 +525,7 @@ fn stream(
 /// `EAGAIN` unless the descriptor shows `event`, an error or a hang-up.
 fn ready(fd: RawFd, event: libc::c_short) -> io::Result<()> {
     match file::poll(fd, event as u32)? {
-        0 => Err(io::ErrorKind::WouldBlock.into()),
+        0 => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
         _ => Ok(()),
     }
 }

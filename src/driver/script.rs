@@ -68,6 +68,10 @@ impl Script {
                 }
                 None => (-libc::ENOBUFS, Flags::NONE),
             },
+            Request::RecvMsg { .. } => match pool.messages().and_then(Pool::take) {
+                Some((id, _)) => (pool.size() as i32, Flags::with_buffer(id).and(Flags::MORE)),
+                None => (-libc::ENOBUFS, Flags::NONE),
+            },
             Request::Accept { multi, .. } => {
                 (self.descriptor(), if multi { Flags::MORE } else { Flags::NONE })
             }
@@ -150,7 +154,9 @@ impl Driver for Script {
 
     fn call(&mut self, call: Call<'_>) -> io::Result<i32> {
         match call {
-            Call::Socket { .. } | Call::Duplicate { .. } => Ok(self.descriptor()),
+            Call::Socket { .. } | Call::Duplicate { .. } | Call::Reopen { .. } => {
+                Ok(self.descriptor())
+            }
             Call::Pair { fds, .. } => {
                 *fds = [self.descriptor(), self.descriptor()];
                 Ok(0)
@@ -159,12 +165,22 @@ impl Driver for Script {
                 *address = self.address;
                 Ok(0)
             }
+            Call::Pipe { fds } => {
+                *fds = [self.descriptor(), self.descriptor()];
+                Ok(0)
+            }
             Call::AcceptNow { .. }
             | Call::RecvNow { .. }
             | Call::SendNow { .. }
             | Call::RecvFds { .. }
             | Call::SendFds { .. }
-            | Call::ReadNow { .. } => Err(io::ErrorKind::WouldBlock.into()),
+            | Call::RecvFromNow { .. }
+            | Call::SendDatagram { .. }
+            | Call::SendDatagrams { .. }
+            | Call::ReadNow { .. }
+            | Call::ReadStream { .. }
+            | Call::WriteStream { .. }
+            | Call::Splice { .. } => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(0),
         }
     }

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -12,6 +13,7 @@ use super::cached::Cached;
 use super::op::{OpenOp, ReadOp, SyncOp, WriteOp};
 use crate::buf::Block;
 use crate::runtime::{Fd, Submit, current};
+use crate::sys::file;
 use crate::task::poll_proceed;
 
 /// An open file, read and written at positions.
@@ -186,6 +188,15 @@ impl File {
     async fn sync(&self, data_only: bool) -> io::Result<()> {
         let sync = SyncOp { fd: self.fd.clone(), data_only };
         Submit::new(self.fd.core().clone(), sync).await
+    }
+}
+
+/// For calls that know more of files than these, and for [`TcpStream::send_file`].
+///
+/// [`TcpStream::send_file`]: crate::net::TcpStream::send_file
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        file::borrow(self.fd.raw(), self)
     }
 }
 

@@ -4,6 +4,9 @@
 //! inbox is full it is cancelled, and the rest stays in the kernel's backlog. Short of descriptors it
 //! backs off by the clock: the kernel says EMFILE at once and again, whether or not anybody dials
 //! (`uring-sys-notes/accept-emfile.md`).
+//!
+//! With an inbox of no connections, none is accepted before somebody takes it: an `accept` calls for
+//! one, and what is armed is a poll that says when to call again.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -27,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 pub(super) struct Acceptor {
     core: Rc<Core>,
     state: RefCell<State>,
-    /// How many connections may be parked.
+    /// How many connections may be parked. None: they are accepted one by one.
     limit: usize,
 }
 
@@ -120,10 +123,27 @@ impl Acceptor {
         }
     }
 
+    fn is_one_by_one(&self) -> bool {
+        self.limit == 0
+    }
+
+    /// Whether nothing is armed that would tell of the next connection: whoever is woken must call.
+    fn is_to_call(&self, state: &State) -> bool {
+        self.is_one_by_one()
+            && state.accept == Accepting::Idle
+            && state.fd.is_some()
+            && state.error.is_none()
+            && !state.closing
+    }
+
     fn arm(self: &Rc<Self>, state: &mut State) -> io::Result<()> {
         let Some(fd) = &state.fd else { return Ok(()) };
         debug_assert_eq!(state.accept, Accepting::Idle);
-        let request = Request::Accept { fd: fd.raw(), multi: true };
+        let request = if self.is_one_by_one() {
+            Request::Poll { fd: fd.raw(), events: libc::POLLIN as u32 }
+        } else {
+            Request::Accept { fd: fd.raw(), multi: true }
+        };
         let token = self.core.submit(request, Waiting::Sink(self.clone(), Role(0)))?;
         state.accept = Accepting::Armed(token);
         Ok(())
@@ -133,6 +153,30 @@ impl Acceptor {
         if let Accepting::Armed(token) = state.accept {
             state.accept = Accepting::Ending;
             self.core.cancel(token);
+        }
+    }
+
+    /// Takes one out of the backlog. `None`: there is none now, or none any more.
+    fn call(self: &Rc<Self>, state: &mut State) -> Option<Fd> {
+        loop {
+            match self.core.call(Call::AcceptNow { fd: state.fd.as_ref()?.raw() }) {
+                Ok(accepted) => {
+                    state.pause = PAUSE;
+                    return Some(Fd::new(accepted, self.core.clone()));
+                }
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO) => {}
+                    Some(libc::EAGAIN) => return None,
+                    Some(errno) if is_shortage(errno) => {
+                        self.pause(state);
+                        return None;
+                    }
+                    errno => {
+                        state.error = errno.or(Some(libc::EIO));
+                        return None;
+                    }
+                },
+            }
         }
     }
 
@@ -171,7 +215,7 @@ impl Acceptor {
 
     /// Whoever was woken may be gone, or never look: then it is the next one's turn.
     fn watch(self: &Rc<Self>, state: &mut State) {
-        if !state.parked.is_empty()
+        if (!state.parked.is_empty() || self.is_to_call(state))
             && !state.waiters.is_empty()
             && !std::mem::replace(&mut state.watched, true)
         {
@@ -203,6 +247,8 @@ impl Sink for Acceptor {
         }
         let mut unwanted = None;
         match completion.result {
+            // The poll's: there is a connection, for whoever comes first.
+            0.. if self.is_one_by_one() => wakes.extend(state.waiters.pop()),
             accepted @ 0.. => {
                 let fd = Fd::new(accepted, self.core.clone());
                 state.pause = PAUSE;
@@ -230,6 +276,8 @@ impl Sink for Acceptor {
         }
         if state.accept == Accepting::Idle && state.closing {
             self.drain(&mut state, wakes);
+        } else if self.is_one_by_one() {
+            // Armed by an accept that finds none.
         } else if state.parked.len() >= self.limit {
             self.end(&mut state);
         } else if state.accept == Accepting::Idle
@@ -246,7 +294,7 @@ impl Sink for Acceptor {
     fn flush(self: Rc<Self>, wakes: &mut Wakes) {
         let mut state = self.state.borrow_mut();
         state.watched = false;
-        if !state.parked.is_empty() {
+        if !state.parked.is_empty() || self.is_to_call(&state) {
             wakes.extend(state.waiters.pop());
         }
         self.watch(&mut state);
@@ -286,7 +334,11 @@ impl Future for Accept<'_> {
         // Before the borrow: cloning a waker is user code.
         let waker = cx.waker().clone();
         let mut state = acceptor.state.borrow_mut();
-        let result = match state.parked.pop_front() {
+        let mut next = state.parked.pop_front();
+        if next.is_none() && acceptor.is_to_call(&state) && acceptor.core.may_wait().is_ok() {
+            next = acceptor.call(&mut state);
+        }
+        let result = match next {
             Some(fd) => Ok(fd),
             None => match acceptor.may_wait(&state) {
                 Err(error) => Err(error),
@@ -304,8 +356,11 @@ impl Future for Accept<'_> {
             },
         };
         let old = state.waiters.remove(self.ticket.take());
-        let low = state.parked.len() <= acceptor.limit / 2;
-        if result.is_ok() && low && state.accept == Accepting::Idle && !state.closing {
+        let more = match acceptor.limit {
+            0 => !state.waiters.is_empty(),
+            limit => state.parked.len() <= limit / 2,
+        };
+        if result.is_ok() && more && state.accept == Accepting::Idle && !state.closing {
             // A failure to ask for more is the next accept's to report.
             let _ = acceptor.arm(&mut state);
         }

@@ -11,7 +11,7 @@
 //! A dropped read leaves the bytes where they are, in the kernel.
 
 use std::cell::RefMut;
-use std::io;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use super::inbox::{End, Inbox, Receive};
@@ -25,6 +25,9 @@ use crate::task::spend_many;
 
 /// From here on a slice is worth a call of its own.
 pub(super) const LARGE: usize = 16 * 1024;
+
+/// From here on a pipe is read straight into a slice: smaller ones are served from a piece.
+const SMALLEST: usize = 512;
 
 /// Bytes of one call, at most: others wait meanwhile.
 pub(super) const MOST: usize = 1 << 20;
@@ -112,7 +115,9 @@ impl Socket {
 
     /// Whether a call may fetch into a slice of `len` bytes.
     pub(super) fn wants_large(&self, len: usize) -> bool {
-        len >= LARGE && self.inbox.borrow().traffic.is_bulk()
+        // A pipe is read by calls in any case: a piece beside the slice would only be copied.
+        let worth = if self.pipe.is_some() { SMALLEST } else { LARGE };
+        len >= worth && self.inbox.borrow().traffic.is_bulk()
     }
 
     /// Fetches into a large slice what there is; 0 where the inbox has the answer, or will.
@@ -126,11 +131,12 @@ impl Socket {
         fetched
     }
 
-    /// Fetches into the inbox what there is: into little memory where much stands behind what was
-    /// received before.
+    /// Fetches into the inbox what there is, if that is empty or its reader needs more: into little
+    /// memory where much stands behind what was received before.
     pub(super) fn fetch_piece(self: &Rc<Self>) {
         let inbox = self.inbox.borrow_mut();
-        if self.may_fetch(&inbox) {
+        let wanted = inbox.is_empty() || inbox.hungry;
+        if wanted && inbox.traffic.flows() && self.may_fetch_more(&inbox) {
             self.park_piece(inbox);
         }
     }
@@ -154,15 +160,16 @@ impl Socket {
         self.fetched(inbox);
     }
 
-    /// One `recv(2)`: how many bytes came. An end stands in the inbox then, and where nothing has come
-    /// it is watched for.
+    /// One `recv(2)`, or what it is on a pipe: how many bytes came. An end stands in the inbox then, and
+    /// where nothing has come it is watched for.
     fn fetch(self: &Rc<Self>, inbox: &mut Inbox, into: &mut [u8]) -> usize {
         let room = into.len().min(MOST);
         let into = &mut into[..room];
         let mut rights = self.rights.borrow_mut();
-        let fetched = match rights.as_deref_mut() {
-            Some(rights) => rights.receive(self.core(), self.fd.raw(), into),
-            None => self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }),
+        let fetched = match (&self.pipe, rights.as_deref_mut()) {
+            (Some(pipe), _) => self.read_by_call(pipe, into),
+            (None, Some(rights)) => rights.receive(self.core(), self.fd.raw(), into),
+            (None, None) => self.core().call_directly(Call::RecvNow { fd: self.fd.raw(), into }),
         };
         drop(rights);
         match fetched {
@@ -227,11 +234,16 @@ impl Socket {
     /// The connection's, which the next write gets as well.
     pub(super) fn send_now(&self, outbox: &mut Outbox, bytes: &[u8]) -> io::Result<usize> {
         let core = self.core();
-        if bytes.len() < LARGE || !outbox.is_empty() || !core.limits().direct {
+        let allowed = core.limits().direct || self.pipe.is_some();
+        if bytes.len() < LARGE || !outbox.is_empty() || !allowed {
             return Ok(0);
         }
         let bytes = &bytes[..bytes.len().min(MOST)];
-        match core.call_directly(Call::SendNow { fd: self.fd.raw(), bytes }) {
+        let sent = match &self.pipe {
+            Some(pipe) => self.write_by_call(pipe, &[IoSlice::new(bytes)]),
+            None => core.call_directly(Call::SendNow { fd: self.fd.raw(), bytes }),
+        };
+        match sent {
             Ok(len) => {
                 spend_for(len);
                 Ok(len)
@@ -250,7 +262,7 @@ impl Socket {
 }
 
 /// A large result counts as so many small ones: others wait meanwhile.
-fn spend_for(len: usize) {
+pub(super) fn spend_for(len: usize) {
     spend_many((len / LARGE).max(1) as u16);
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
+use std::ops::Range;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -258,6 +260,24 @@ macro_rules! write_half {
                 self.socket().flush().await
             }
 
+            /// As [`TcpStream::send_file`].
+            ///
+            /// # Errors
+            ///
+            /// As [`TcpStream::send_file`].
+            ///
+            /// # Cancel safety
+            ///
+            /// Dropped, it sends, in order, what had been taken; `range` says how much that was.
+            #[doc(alias = "sendfile")]
+            pub async fn send_file(
+                &mut self,
+                file: &impl AsFd,
+                range: &mut Range<u64>,
+            ) -> io::Result<u64> {
+                self.socket().send_file(file.as_fd(), range).await
+            }
+
             /// As [`TcpStream::shutdown`] of writing.
             ///
             /// # Errors
@@ -295,7 +315,7 @@ macro_rules! any_half {
                 self.stream().local()
             }
 
-            fn socket(&self) -> &Rc<Socket> {
+            pub(super) fn socket(&self) -> &Rc<Socket> {
                 &self.stream().handle().0
             }
         }

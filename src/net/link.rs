@@ -4,6 +4,9 @@
 //! it to fall. Closing is for all who share it: what has been received and not read stays to be
 //! read, what was written is sent in the background, and then the descriptor goes, whoever is left.
 
+mod accepted;
+mod read;
+
 use std::cell::RefCell;
 use std::io;
 use std::rc::{Rc, Weak};
@@ -12,26 +15,33 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::inbox::Inbox;
+use super::options::{self, Setting};
 use super::outbox::Piece;
+use super::pipe::PipeReader;
+use super::pipe_writer::PipeWriter;
 use super::socket::{Heir, Socket};
+use super::stream_socket::StreamSocket;
 use super::tcp_stream::{Handle, TcpStream};
 use super::unix::UnixStream;
 use crate::buf::Lease;
 use crate::note::{self, On};
 use crate::op::Call;
+use crate::runtime::Core;
 use crate::sys::SockAddr;
-use crate::task::{poll_proceed, spend};
+use crate::task::{poll_proceed, spend, wake};
+
+pub(crate) use accepted::WeakLink;
 
 /// A shared handle on a stream socket. The last one to go closes it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Link(Rc<State>);
 
-#[derive(Debug)]
 struct State {
+    core: Rc<Core>,
     /// `None` once it has been closed.
     handle: RefCell<Option<Handle>>,
-    /// What had come and was not read when it was closed.
-    rest: RefCell<Inbox>,
+    /// What had come and was not read when it was closed; an open one has no need of it.
+    rest: RefCell<Option<Box<Inbox>>>,
     /// The socket while a close sends what was written.
     closing: RefCell<Weak<Socket>>,
     heir: Rc<Heir>,
@@ -45,6 +55,18 @@ impl From<TcpStream> for Link {
     }
 }
 
+impl From<PipeReader> for Link {
+    fn from(pipe: PipeReader) -> Self {
+        Self::new(pipe.into_handle())
+    }
+}
+
+impl From<PipeWriter> for Link {
+    fn from(pipe: PipeWriter) -> Self {
+        Self::new(pipe.into_handle())
+    }
+}
+
 impl From<UnixStream> for Link {
     fn from(stream: UnixStream) -> Self {
         Self::new(stream.into_handle())
@@ -52,10 +74,15 @@ impl From<UnixStream> for Link {
 }
 
 impl Link {
+    pub(crate) fn of(stream: impl StreamSocket) -> Self {
+        Self::new(stream.into_handle())
+    }
+
     pub(super) fn new(handle: Handle) -> Self {
         Self(Rc::new(State {
+            core: handle.0.core().clone(),
             handle: RefCell::new(Some(handle)),
-            rest: RefCell::new(Inbox::new()),
+            rest: RefCell::new(None),
             closing: RefCell::new(Weak::new()),
             heir: Rc::default(),
             peer: RefCell::new(None),
@@ -95,7 +122,12 @@ impl Link {
     ) -> Poll<io::Result<T>> {
         ready!(poll_proceed(cx));
         spend();
-        Poll::Ready(Ok(take(&mut self.0.rest.borrow_mut())))
+        Poll::Ready(Ok(self.with_rest(take)))
+    }
+
+    fn with_rest<T>(&self, f: impl FnOnce(&mut Inbox) -> T) -> T {
+        let mut rest = self.0.rest.borrow_mut();
+        f(rest.get_or_insert_with(|| Box::new(Inbox::new())))
     }
 
     /// Takes all of `bytes` in, however much is before them.
@@ -144,13 +176,36 @@ impl Link {
         }
     }
 
-    /// Ends writing: the peer sees the end behind what was written. Does not wait.
+    /// Waits until sending fails.
+    pub(crate) fn poll_failed(&self, cx: &Context<'_>) -> Poll<io::Error> {
+        match self.socket() {
+            Some(socket) => socket.poll_failed(cx),
+            None => Poll::Ready(closed()),
+        }
+    }
+
+    /// Ends writing: the peer sees the end behind what was written. Does not wait. Of a pipe it is the close.
     ///
     /// # Errors
     ///
     /// What `shutdown(2)` says, if nothing is to be sent before; `NotConnected` after the close.
     pub(crate) fn write_eof(&self) -> io::Result<()> {
-        self.open()?.write_eof()
+        let socket = self.open()?;
+        if socket.pipe.is_some() {
+            // A pipe has no other way to tell its reader.
+            self.close();
+            return Ok(());
+        }
+        socket.write_eof()
+    }
+
+    /// Waits until nobody can read what would be written: see [`PipeWriter::closed`].
+    ///
+    /// # Errors
+    ///
+    /// As there; `NotConnected` after the close.
+    pub(crate) async fn hangup(&self) -> io::Result<()> {
+        self.open()?.hangup().await
     }
 
     /// Why writing has ended, if it has failed.
@@ -172,29 +227,51 @@ impl Link {
         let Some(handle) = self.0.handle.take() else { return };
         handle.0.bequeath(self.0.heir.clone());
         let rest = handle.0.take_parked();
-        let old = self.0.rest.replace(rest);
+        let old = self.0.rest.replace(Some(Box::new(rest)));
         self.0.closing.replace(Rc::downgrade(&handle.0));
+        let reader = handle.0.take_reader();
         drop(handle);
         drop(old);
+        // It reads what is left, and then sees the end.
+        reader.into_iter().for_each(wake);
+    }
+
+    /// Receives no more and sends what was written, in as much time as a [`close`](Self::close) has, which
+    /// is to follow: until then the descriptor stays.
+    pub(crate) fn shut(&self) {
+        if let Some(socket) = self.socket() {
+            socket.close();
+        }
+    }
+
+    /// Receives no more and discards what was written: the [`close`](Self::close) that is to follow will
+    /// be a reset.
+    pub(crate) fn discard(&self) {
+        if let Some(socket) = self.socket() {
+            socket.abort();
+        }
     }
 
     /// Discards what was written and closes with a reset.
     pub(crate) fn abort(&self) {
         let socket = self.socket().or_else(|| self.0.closing.borrow().upgrade());
         if let Some(socket) = socket {
+            let reader = socket.take_reader();
             socket.abort();
             self.close();
+            reader.into_iter().for_each(wake);
         }
     }
 
-    /// Waits, after [`close`](Self::close), until the descriptor is gone.
+    /// Waits until it has been closed and the descriptor is gone.
     ///
     /// # Errors
     ///
     /// Why what was written could not be sent.
     pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         ready!(poll_proceed(cx));
-        let closing = self.0.closing.borrow().upgrade();
+        // Whoever waits before the close is told as well, when somebody has closed it.
+        let closing = self.0.closing.borrow().upgrade().or_else(|| self.socket());
         if let Some(socket) = closing
             && socket.core().may_wait().is_ok()
         {
@@ -214,6 +291,25 @@ impl Link {
             Some(errno) => Err(io::Error::from_raw_os_error(errno)),
             None => Ok(()),
         })
+    }
+
+    /// Sets an option of the socket.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says; `NotConnected` after the close.
+    fn set_option(&self, setting: Setting) -> io::Result<()> {
+        let socket = self.open()?;
+        options::set(socket.core(), socket.fd.raw(), setting)
+    }
+
+    /// `TCP_NODELAY`.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says; `NotConnected` after the close.
+    pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.set_option(Setting::flag(libc::IPPROTO_TCP, libc::TCP_NODELAY, on))
     }
 
     /// The address of the peer; known for good once it was asked for, or given by an accept.
@@ -240,6 +336,15 @@ impl Link {
             socket.core().call(Call::LocalAddr { fd: socket.fd.raw(), address: &mut address })?;
             Ok(address)
         })
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.socket() {
+            Some(socket) => socket.fmt(f),
+            None => f.write_str("closed"),
+        }
     }
 }
 

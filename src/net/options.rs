@@ -78,12 +78,21 @@ pub struct TcpListenerOptions {
     pub(super) reuse_addr: bool,
     pub(super) reuse_port: bool,
     pub(super) only_v6: Option<bool>,
+    /// Bound only: [`TcpListener::listen`](super::TcpListener::listen) follows.
+    pub(super) deferred: bool,
 }
 
 impl TcpListenerOptions {
     /// The defaults.
     pub fn new() -> Self {
-        Self { backlog: 4096, parked: 256, reuse_addr: true, reuse_port: false, only_v6: None }
+        Self {
+            backlog: 4096,
+            parked: 256,
+            reuse_addr: true,
+            reuse_port: false,
+            only_v6: None,
+            deferred: false,
+        }
     }
 
     /// How many connections the kernel keeps before they are accepted (4096; the kernel lowers it to
@@ -97,8 +106,11 @@ impl TcpListenerOptions {
     /// accepting pauses; the rest stays in the kernel's backlog. What the kernel hands over in one go
     /// is not counted before it is there: after a burst of dials more may wait, up to the
     /// [backlog](Self::backlog).
+    ///
+    /// With 0, no connection is accepted before an `accept` takes it, at the price of a system call
+    /// each: for programs that count their descriptors.
     pub fn parked(&mut self, connections: usize) -> &mut Self {
-        self.parked = connections.max(1);
+        self.parked = connections;
         self
     }
 
@@ -111,6 +123,12 @@ impl TcpListenerOptions {
     /// `SO_REUSEPORT` (off): several listeners share the address, and the kernel spreads connections.
     pub fn reuse_port(&mut self, on: bool) -> &mut Self {
         self.reuse_port = on;
+        self
+    }
+
+    /// Binds without listening yet: dials are refused until then.
+    pub(crate) fn deferred(&mut self) -> &mut Self {
+        self.deferred = true;
         self
     }
 

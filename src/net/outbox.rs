@@ -9,7 +9,7 @@
 //! gone: a piece's memory has a fixed address, and appending to a block does not touch the bytes in
 //! flight.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -71,7 +71,7 @@ pub(super) struct Outbox {
     pieces: Short<Piece>,
     /// All bytes of `pieces`, in flight or not.
     buffered: usize,
-    /// The send in flight.
+    /// The send in flight, or the wait for room.
     sending: Option<Token>,
     /// The header of the send in flight, if it is a gathered one.
     message: Option<Stable<Message>>,
@@ -85,8 +85,10 @@ pub(super) struct Outbox {
     error: Option<i32>,
     /// Set when it stands in the core's list for this turn's flush.
     pub(super) dirty: bool,
-    /// Whoever waits for room, or for the last byte to leave.
-    pub(super) writer: Option<Waker>,
+    /// Those who wait for room, or for bytes to leave. All are woken at once, and look again.
+    writers: Vec<Waker>,
+    /// Whoever waits for sending to fail.
+    pub(super) watcher: Option<Waker>,
 }
 
 impl Outbox {
@@ -100,7 +102,8 @@ impl Outbox {
             singly: false,
             error: None,
             dirty: false,
-            writer: None,
+            writers: Vec::new(),
+            watcher: None,
         }
     }
 
@@ -129,6 +132,21 @@ impl Outbox {
 
     pub(super) fn errno(&self) -> Option<i32> {
         self.error
+    }
+
+    /// Whether whoever is behind `waker` waits already.
+    pub(super) fn knows(&self, waker: &Waker) -> bool {
+        self.writers.iter().any(|known| known.will_wake(waker))
+    }
+
+    /// Wakes `waker` when bytes have left, or cannot.
+    pub(super) fn wake_later(&mut self, waker: Waker) {
+        self.writers.push(waker);
+    }
+
+    /// Those who wait, to be woken.
+    pub(super) fn take_writers(&mut self) -> impl Iterator<Item = Waker> {
+        self.writers.drain(..)
     }
 
     /// The error that ended sending.
@@ -170,7 +188,7 @@ impl Outbox {
         if std::mem::take(&mut self.singly) || self.pieces.len() == 1 {
             let piece = self.pieces.front_mut().expect("there is one");
             // The owner of foreign bytes may wait for them to be dropped.
-            let quiet = quiet && self.writer.is_none() && !matches!(piece, Piece::Bytes(_));
+            let quiet = quiet && self.writers.is_empty() && !matches!(piece, Piece::Bytes(_));
             let bytes = piece.bytes();
             let len = bytes.len().min(LONGEST) as u32;
             return Request::Send { fd, ptr: bytes.as_ptr(), len, quiet };
@@ -190,6 +208,30 @@ impl Outbox {
             left -= n;
             (n > 0).then_some(&bytes[..n])
         })
+    }
+
+    /// Lets `write` have the next bytes, in pieces, where nothing is in flight. Returns its result, and how
+    /// many bytes it was given.
+    pub(super) fn gather<T>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> (T, usize) {
+        debug_assert!(self.sending.is_none(), "one send at a time");
+        let mut slices = [IoSlice::new(&[]); PIECES];
+        let (mut count, mut total) = (0, 0);
+        for (slot, bytes) in slices.iter_mut().zip(self.gathered()) {
+            *slot = IoSlice::new(bytes);
+            count += 1;
+            total += bytes.len();
+        }
+        (write(&slices[..count]), total)
+    }
+
+    /// Says that so many bytes have gone by a call.
+    pub(super) fn went(&mut self, n: usize, spares: &Spares) {
+        self.advance(n, spares);
+    }
+
+    /// Says that the wait for room is over.
+    pub(super) fn waited(&mut self) {
+        self.sending = None;
     }
 
     /// Says that the request is on its way.

@@ -3,12 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use super::direct::Traffic;
-use super::inbox::{End, Inbox, Receive, TOTAL};
+use super::direct::{MOST, Traffic};
+use super::inbox::{End, Inbox, Receive};
 use super::socket::{RECEIVE, Socket};
-use crate::buf::{Block, Lease};
+use crate::buf::{Block, Lease, Pool};
 use crate::note::{self, On};
 use crate::op::{Completion, Into, Request};
 use crate::runtime::{Waiting, Wakes};
@@ -24,38 +24,66 @@ impl Socket {
         cx: &Context<'_>,
         take: impl FnOnce(&mut Inbox) -> T,
     ) -> Poll<io::Result<Option<T>>> {
-        ready!(poll_proceed(cx));
-        let mut inbox = self.inbox.borrow_mut();
-        if inbox.traffic.is_bulk() {
-            drop(inbox);
-            self.fetch_piece();
-            inbox = self.inbox.borrow_mut();
-        }
-        if !inbox.is_empty() {
-            let taken = take(&mut inbox);
-            // Where bytes flow the next read finds them by itself.
-            if inbox.wants_more() && !inbox.traffic.flows() {
-                // A failure to ask for more is the next read's to report.
-                let _ = self.arm(&mut inbox);
+        let mut take = Some(take);
+        self.poll_enough(cx, |inbox| take.take().map(|take| take(inbox)))
+    }
+
+    /// Lets `take` look whenever something has come, until it finds what it wants in the inbox.
+    /// `Ok(None)` is the end; what is parked then was not enough for it.
+    pub(super) fn poll_enough<T>(
+        self: &Rc<Self>,
+        cx: &Context<'_>,
+        mut take: impl FnMut(&mut Inbox) -> Option<T>,
+    ) -> Poll<io::Result<Option<T>>> {
+        let mut seen = 0;
+        loop {
+            ready!(poll_proceed(cx));
+            let mut inbox = self.inbox.borrow_mut();
+            if inbox.traffic.is_bulk() {
+                drop(inbox);
+                self.fetch_piece();
+                inbox = self.inbox.borrow_mut();
             }
-            spend();
-            return Poll::Ready(Ok(Some(taken)));
+            if inbox.parked() > seen
+                && let Some(taken) = take(&mut inbox)
+            {
+                inbox.hungry = false;
+                // Where bytes flow the next read finds them by itself.
+                if inbox.wants_more() && !inbox.traffic.flows() {
+                    // A failure to ask for more is the next read's to report.
+                    let _ = self.arm(&mut inbox);
+                }
+                spend();
+                return Poll::Ready(Ok(Some(taken)));
+            }
+            if let Some(end) = inbox.ended() {
+                spend();
+                return Poll::Ready(end.map(|()| None));
+            }
+            self.core().may_wait()?;
+            if !inbox.is_empty() {
+                if inbox.is_crowded() {
+                    inbox.put_together(self.core().pool());
+                }
+                inbox.hungry = true;
+                let may_flow = inbox.traffic.flows() && matches!(inbox.receive, Receive::Idle);
+                if may_flow && inbox.parked() > seen {
+                    // A call fetches more, behind what is there.
+                    seen = inbox.parked();
+                    continue;
+                }
+            }
+            if inbox.wants_more() {
+                self.arm(&mut inbox)?;
+            }
+            let known = inbox.reader.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
+            drop(inbox);
+            if !known {
+                self.park_reader(cx);
+            }
+            note::waits("read", On::Fd(self.fd.raw()));
+            return Poll::Pending;
         }
-        if let Some(end) = inbox.ended() {
-            spend();
-            return Poll::Ready(end.map(|()| None));
-        }
-        self.core().may_wait()?;
-        if inbox.wants_more() {
-            self.arm(&mut inbox)?;
-        }
-        let known = inbox.reader.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
-        drop(inbox);
-        if !known {
-            self.park_reader(cx);
-        }
-        note::waits("read", On::Fd(self.fd.raw()));
-        Poll::Pending
     }
 
     /// Keeps the waker of whoever waits for bytes. Its clone and the old one's drop are user code.
@@ -123,9 +151,10 @@ impl Socket {
         }
         if inbox.traffic.is_bulk() {
             // What is there is read first; then a call fetches more.
-            return if inbox.is_empty() { self.watch(inbox) } else { Ok(()) };
+            let wanted = inbox.is_empty() || inbox.hungry;
+            return if wanted { self.watch(inbox) } else { Ok(()) };
         }
-        if core.pool().over_budget() && !inbox.is_empty() {
+        if core.pool().over_budget() && !inbox.is_empty() && !inbox.hungry {
             // Its reader has something to read; it asks again when that is gone.
             return Ok(());
         }
@@ -135,7 +164,7 @@ impl Socket {
             let into = Into::At { ptr: block.as_mut_ptr(), len: block.capacity() };
             Request::Recv { fd, into, multi: false, total: 0 }
         } else {
-            Request::Recv { fd, into: Into::Group, multi: !inbox.one_shot, total: TOTAL }
+            Request::Recv { fd, into: Into::Group, multi: !inbox.one_shot, total: inbox.total() }
         };
         let token = core.submit(request, Waiting::Sink(self.clone(), RECEIVE))?;
         inbox.receive = Receive::Armed(token, block);
@@ -195,7 +224,7 @@ impl Socket {
         }
         if last && !ending && inbox.wants_more() && (inbox.reader.is_some() || !inbox.is_empty()) {
             let _ = self.arm(&mut inbox);
-        } else if inbox.parked() > TOTAL as usize && !self.core().totals() && !last {
+        } else if inbox.parked() > inbox.total() as usize && !self.core().totals() && !last {
             inbox.one_shot = true;
             self.disarm(&mut inbox);
         } else if !last && (inbox.is_crowded() || self.core().pool().over_budget()) {
@@ -255,10 +284,21 @@ impl Socket {
         Some(pool.adopt_filled(block, len))
     }
 
+    /// Puts back what a reader had taken out last.
+    pub(super) fn put_back(&self, bytes: &[u8]) {
+        put_back(&mut self.inbox.borrow_mut(), self.core().pool(), bytes);
+    }
+
+    /// Takes the waker of whoever waits for bytes: it has to look again.
+    pub(super) fn take_reader(&self) -> Option<Waker> {
+        self.inbox.borrow_mut().reader.take()
+    }
+
     /// What is parked, for somebody else to keep; behind it is the end.
     pub(super) fn take_parked(&self) -> Inbox {
         let mut inbox = self.inbox.borrow_mut();
         let mut taken = Inbox::new();
+        taken.set_limit(inbox.limit());
         while let Some(lease) = inbox.pop() {
             taken.push(lease);
         }
@@ -276,6 +316,7 @@ impl Socket {
         let Inbox { receive, reader, .. } = parked;
         inbox.receive = receive;
         drop(inbox);
+        drop(self.rights.take());
         discard(reader);
     }
 
@@ -295,4 +336,9 @@ impl Socket {
         })
         .await
     }
+}
+
+/// Puts bytes back that were taken out last.
+pub(super) fn put_back(inbox: &mut Inbox, pool: &Pool, bytes: &[u8]) {
+    bytes.rchunks(MOST).for_each(|piece| inbox.put_back(pool.copy(piece)));
 }

@@ -1,4 +1,4 @@
-//! A connected stream socket: a descriptor, its inbox and its outbox.
+//! A connected stream: a descriptor, its inbox and its outbox.
 //!
 //! Completions settle here, also when every handle is gone: requests in flight hold the socket, and
 //! the last of them to end closes it.
@@ -8,6 +8,8 @@ use std::io;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
+use super::by_call::Pipe;
+use super::direct::Traffic;
 use super::inbox::{Inbox, Receive};
 use super::outbox::Outbox;
 use super::unix::Parked;
@@ -20,6 +22,8 @@ pub(super) const WATCH: Role = Role(2);
 
 pub(super) struct Socket {
     pub(super) fd: Fd,
+    /// What is known of one that is no socket: there is no receive and no send of it.
+    pub(super) pipe: Option<Pipe>,
     pub(super) inbox: RefCell<Inbox>,
     pub(super) outbox: RefCell<Outbox>,
     /// The descriptors that came with the bytes of a Unix stream, where they are wanted.
@@ -34,8 +38,30 @@ pub(super) struct Socket {
     pub(super) lost: Cell<Option<i32>>,
     /// Set while `SO_LINGER` would let `close(2)` wait, and with it the loop.
     pub(super) close_waits: Cell<bool>,
+    /// Set where it may be a socket in blocking mode, whose flags are not ours.
+    pub(super) blocks: Cell<bool>,
     /// Who is told when the socket goes.
     heir: Cell<Option<Rc<Heir>>>,
+    /// Its place with a server, where one accepted it.
+    place: Cell<Option<Place>>,
+}
+
+/// Who counts sockets until they have gone.
+pub(crate) trait Counts {
+    /// The socket of that place has gone. Nothing of the loop is borrowed.
+    fn gone(&self, place: usize);
+}
+
+/// A place with whoever counts a socket; it is given up where the socket goes.
+pub(super) struct Place {
+    pub(super) with: Rc<dyn Counts>,
+    pub(super) number: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.with.gone(self.number);
+    }
 }
 
 /// What is left of a socket that has gone, for those who wait for that.
@@ -56,9 +82,21 @@ pub(super) enum AfterFlush {
 
 impl Socket {
     pub(super) fn new(fd: Fd) -> Rc<Self> {
+        Self::of(fd, None, Inbox::new())
+    }
+
+    /// A pipe or one of its kin.
+    pub(super) fn of_pipe(fd: Fd, pipe: Pipe) -> Rc<Self> {
+        let mut inbox = Inbox::new();
+        inbox.traffic = Traffic::by_call();
+        Self::of(fd, Some(pipe), inbox)
+    }
+
+    fn of(fd: Fd, pipe: Option<Pipe>, inbox: Inbox) -> Rc<Self> {
         Rc::new(Self {
             fd,
-            inbox: RefCell::new(Inbox::new()),
+            pipe,
+            inbox: RefCell::new(inbox),
             outbox: RefCell::new(Outbox::new()),
             rights: RefCell::new(None),
             read_closed: Cell::new(false),
@@ -66,7 +104,9 @@ impl Socket {
             lingering: Cell::new(None),
             lost: Cell::new(None),
             close_waits: Cell::new(false),
+            blocks: Cell::new(false),
             heir: Cell::new(None),
+            place: Cell::new(None),
         })
     }
 
@@ -81,6 +121,11 @@ impl Socket {
     /// Tells `heir` how sending ended, when the socket goes.
     pub(super) fn bequeath(&self, heir: Rc<Heir>) {
         self.heir.set(Some(heir));
+    }
+
+    /// Counts it until it goes.
+    pub(super) fn count(&self, place: Place) {
+        self.place.set(Some(place));
     }
 
     /// `shutdown(2)`, after what was written has left, if `how` ends writing.
@@ -108,6 +153,10 @@ impl Socket {
     /// What was written has been discarded: the peer must not take it for a whole, so the close is a
     /// reset, and no end comes before it.
     pub(super) fn cut_off(&self) {
+        if self.pipe.is_some() {
+            // Its reader cannot be told.
+            return;
+        }
         self.close_waits.set(false);
         let reset = super::options::linger(libc::linger { l_onoff: 1, l_linger: 0 });
         let _ = super::options::set(self.core(), self.fd.raw(), reset);
@@ -166,14 +215,19 @@ impl Sink for Socket {
             self.settle_receive(completion, wakes);
         } else if role == WATCH {
             self.settle_watch(completion, wakes);
+        } else if let Some(pipe) = &self.pipe {
+            self.settle_room(pipe, completion, wakes);
         } else if !completion.flags.more() {
             // The kernel reads the bytes until the last one has come.
             self.settle_send(completion, wakes);
         }
     }
 
-    fn flush(self: Rc<Self>, _wakes: &mut Wakes) {
+    fn flush(self: Rc<Self>, wakes: &mut Wakes) {
         self.outbox.borrow_mut().dirty = false;
+        if let Some(pipe) = &self.pipe {
+            return self.write_out(pipe, wakes);
+        }
         // A close or a shutdown that follows the last byte must not wait for an unrelated event.
         let open = !self.read_closed.get() && self.after_flush.get() == AfterFlush::Nothing;
         self.send(open && self.core().may_be_quiet());

@@ -20,8 +20,30 @@ use crate::sys::file;
 /// A connection that carries bytes both ways, and whose ways can be held apart: [`TcpStream`] and
 /// [`UnixStream`].
 ///
-/// For bounds, such as `S: StreamSocket` where an [`OwnedReadHalf<S>`] is taken. It is sealed: nobody
-/// else can implement it.
+/// It is for bounds, where either is taken, and sealed: nobody else can implement it.
+///
+/// # Examples
+///
+/// ```
+/// use ringloop::net::{OwnedReadHalf, StreamSocket, UnixStream};
+///
+/// /// How many bytes come until the end.
+/// async fn count<S: StreamSocket>(mut reader: OwnedReadHalf<S>) -> std::io::Result<usize> {
+///     let mut count = 0;
+///     while let Some(chunk) = reader.read_chunk().await? {
+///         count += chunk.len();
+///     }
+///     Ok(count)
+/// }
+///
+/// ringloop::run(async {
+///     let (mut one, other) = UnixStream::pair()?;
+///     one.write_all(b"hello").await?;
+///     drop(one);
+///     assert_eq!(count(other.into_split().0).await?, 5);
+///     std::io::Result::Ok(())
+/// }).unwrap();
+/// ```
 pub trait StreamSocket: sealed::Sealed {
     /// What its ends are called: [`std::net::SocketAddr`] or [`std::os::unix::net::SocketAddr`].
     type Addr: std::fmt::Debug;
@@ -44,6 +66,9 @@ pub(super) mod sealed {
         fn local(&self) -> io::Result<Self::Addr>
         where
             Self: StreamSocket;
+
+        #[doc(hidden)]
+        fn into_handle(self) -> Handle;
     }
 }
 
@@ -253,6 +278,10 @@ macro_rules! stream_socket {
 
             fn local(&self) -> io::Result<<Self as StreamSocket>::Addr> {
                 self.local_addr()
+            }
+
+            fn into_handle(self) -> Handle {
+                self.into_handle()
             }
         }
     )*};

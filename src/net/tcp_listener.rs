@@ -3,9 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::accept::{Acceptor, bind_patiently};
-use super::addr::{ToSocketAddrs, resolve};
+use super::addr::{Family, ToSocketAddrs, resolve, resolve_to_bind};
 use super::options::{self, Setting, TcpListenerOptions};
 use super::socket::Socket;
 use super::tcp_stream::{TcpStream, local_addr, peer_addr};
@@ -57,6 +58,34 @@ impl TcpListener {
         TcpListenerOptions::new().bind(to).await
     }
 
+    /// Listens on each address, with the defaults of [`TcpListenerOptions`]; see
+    /// [`TcpListenerOptions::bind_each`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListenerOptions::bind_each`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it binds nothing, or closes again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringloop::net::TcpListener;
+    ///
+    /// ringloop::run(async {
+    ///     for listener in TcpListener::bind_each("localhost:0").await? {
+    ///         println!("listening on {}", listener.local_addr()?);
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// }).unwrap();
+    /// ```
+    #[doc(alias = "create_server")]
+    pub async fn bind_each(to: impl ToSocketAddrs) -> io::Result<Vec<Self>> {
+        TcpListenerOptions::new().bind_each(to).await
+    }
+
     /// Takes over a listening socket of std.
     ///
     /// # Errors
@@ -101,6 +130,28 @@ impl TcpListener {
         self.acceptor.close();
     }
 
+    /// Begins to listen, where the options [deferred](TcpListenerOptions::deferred) that.
+    pub(crate) fn listen(&self, backlog: u32) -> io::Result<()> {
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        let listen = |fd: &Fd| fd.core().call(Call::Listen { fd: fd.raw(), backlog });
+        self.acceptor.with_fd(listen).map(drop)
+    }
+
+    /// Sets what connections inherit from their listener.
+    pub(crate) fn hand_down(&self, nodelay: bool, keepalive: Option<Duration>) -> io::Result<()> {
+        let nodelay = Setting::flag(libc::IPPROTO_TCP, libc::TCP_NODELAY, nodelay);
+        self.acceptor.with_fd(|fd| {
+            let set = |setting| options::set(fd.core(), fd.raw(), setting);
+            set(nodelay)?;
+            if let Some(idle) = keepalive {
+                let idle = options::seconds(idle);
+                set(Setting::int(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, idle))?;
+                set(Setting::flag(libc::SOL_SOCKET, libc::SO_KEEPALIVE, true))?;
+            }
+            Ok(())
+        })
+    }
+
     /// The address it listens on.
     ///
     /// # Errors
@@ -117,6 +168,11 @@ impl Drop for TcpListener {
     }
 }
 
+/// Whether this machine does not have the address, or not even its family.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT))
+}
+
 impl TcpListenerOptions {
     /// Listens on the first address that can be bound; port 0 takes a free one.
     ///
@@ -130,8 +186,7 @@ impl TcpListenerOptions {
     pub async fn bind(&self, to: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let mut error = None;
         for address in resolve(to).await? {
-            let core = current()?;
-            match bind_patiently(|| self.bind_one(&core, address)).await {
+            match self.bind_one(address).await {
                 Ok(listener) => return Ok(listener),
                 Err(e) => error = Some(e),
             }
@@ -139,9 +194,59 @@ impl TcpListenerOptions {
         Err(error.expect("resolve gives an address"))
     }
 
-    fn bind_one(&self, core: &Rc<Core>, address: SocketAddr) -> io::Result<TcpListener> {
-        let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-        let fd = Fd::socket(core, domain, libc::SOCK_STREAM)?;
+    /// Listens on each of the addresses: a listener each, in their order. All of them or none, except that
+    /// addresses which this machine does not have are left out, as long as there is one that it has.
+    ///
+    /// Text without a host (`":80"`, or `("", 80)`) means every address of this machine. IPv6 leaves IPv4
+    /// alone unless [`only_v6`](Self::only_v6) says otherwise, so `[::]:80` and `0.0.0.0:80` can both be
+    /// bound. Port 0 takes a free port **for each**, and they differ.
+    ///
+    /// The sockets of asyncio's [`create_server`].
+    ///
+    /// [`create_server`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.create_server
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`]; the text names the address. `AddrNotAvailable`: this machine has none of
+    /// them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it binds nothing, or closes again.
+    #[doc(alias = "create_server")]
+    pub async fn bind_each(&self, to: impl ToSocketAddrs) -> io::Result<Vec<TcpListener>> {
+        let options = Self { only_v6: self.only_v6.or(Some(true)), ..self.clone() };
+        let (mut listeners, mut seen, mut absent) = (Vec::new(), Vec::new(), None);
+        for address in resolve_to_bind(to).await? {
+            if seen.contains(&address) {
+                continue;
+            }
+            seen.push(address);
+            match options.bind_one(address).await {
+                Ok(listener) => listeners.push(listener),
+                Err(error) => {
+                    let text = format!("cannot listen on {address}: {error}");
+                    let named = io::Error::new(error.kind(), text);
+                    if !is_absent(&error) {
+                        return Err(named);
+                    }
+                    absent = Some(named);
+                }
+            }
+        }
+        match absent {
+            Some(error) if listeners.is_empty() => Err(error),
+            _ => Ok(listeners),
+        }
+    }
+
+    async fn bind_one(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let core = current()?;
+        bind_patiently(|| self.bind_now(&core, address)).await
+    }
+
+    fn bind_now(&self, core: &Rc<Core>, address: SocketAddr) -> io::Result<TcpListener> {
+        let fd = Fd::socket(core, Family::of(&address).domain(), libc::SOCK_STREAM)?;
         let flags = [(libc::SO_REUSEADDR, self.reuse_addr), (libc::SO_REUSEPORT, self.reuse_port)];
         for (name, _) in flags.into_iter().filter(|(_, on)| *on) {
             options::set(core, fd.raw(), Setting::flag(libc::SOL_SOCKET, name, true))?;
@@ -151,8 +256,29 @@ impl TcpListenerOptions {
             options::set(core, fd.raw(), only)?;
         }
         core.call(Call::Bind { fd: fd.raw(), address: &SockAddr::from(address) })?;
-        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
-        core.call(Call::Listen { fd: fd.raw(), backlog })?;
-        Ok(TcpListener::new(fd, self.parked))
+        let listener = TcpListener::new(fd, self.parked);
+        if !self.deferred {
+            listener.listen(self.backlog)?;
+        }
+        Ok(listener)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_listener_hands_down_its_connections_have() {
+        crate::runtime::run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            for (nodelay, keepalive) in [(false, None), (true, Some(Duration::from_secs(7)))] {
+                listener.hand_down(nodelay, keepalive).unwrap();
+                let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+                let (stream, _) = listener.accept().await.unwrap();
+                assert_eq!(stream.nodelay().unwrap(), nodelay);
+                assert_eq!(stream.keepalive().unwrap(), keepalive);
+            }
+        });
     }
 }

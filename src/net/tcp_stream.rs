@@ -73,18 +73,18 @@ impl TcpStream {
         &self.handle.0
     }
 
-    /// Connects to the first address that answers; [`TcpConnector`] has a time limit and more.
+    /// Connects to the first address that answers: those of a name by happy eyeballs, those of a list one
+    /// after the other. [`TcpConnector`] says more of it, and has time limits.
     ///
     /// asyncio's `open_connection`, at the level of bytes.
     ///
     /// # Errors
     ///
-    /// The last address's: `ConnectionRefused`, `TimedOut`, and what else `connect(2)` says;
-    /// `InvalidInput` for text that is no address; `NotConnected` outside a runtime.
+    /// As [`TcpConnector::connect`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping it closes the socket.
+    /// Dropping it closes the sockets.
     pub async fn connect(to: impl ToSocketAddrs) -> io::Result<Self> {
         TcpConnector::new().connect(to).await
     }

@@ -36,7 +36,7 @@ impl Socket {
     }
 
     /// After a push: counts the outbox and has it flushed in this turn.
-    fn filled(self: &Rc<Self>, mut outbox: RefMut<'_, Outbox>, was_empty: bool) {
+    pub(super) fn filled(self: &Rc<Self>, mut outbox: RefMut<'_, Outbox>, was_empty: bool) {
         let is_empty = outbox.is_empty();
         let flush = outbox.wants_flush() && !std::mem::replace(&mut outbox.dirty, true);
         drop(outbox);
@@ -89,18 +89,37 @@ impl Socket {
             return Ok(());
         }
         let was_empty = outbox.is_empty();
-        outbox.push(piece, self.core().pool());
+        let taken = self.take_piece(&mut outbox, piece);
         self.filled(outbox, was_empty);
-        Ok(())
+        taken
+    }
+
+    /// Takes a piece in: a large one is sent at once, as far as it goes. It is not empty.
+    fn take_piece(&self, outbox: &mut Outbox, mut piece: Piece) -> io::Result<()> {
+        let len = piece.bytes().len();
+        match self.send_now(outbox, piece.bytes()) {
+            Ok(went) if went < len => {
+                piece.advance(went);
+                outbox.push(piece, self.core().pool());
+                Ok(())
+            }
+            sent => {
+                piece.discard(self.core().spares());
+                sent.map(drop)
+            }
+        }
     }
 
     /// The outbox, if it takes more.
-    fn may_put(&self) -> io::Result<RefMut<'_, Outbox>> {
+    pub(super) fn may_put(&self) -> io::Result<RefMut<'_, Outbox>> {
         if self.after_flush.get() == AfterFlush::Shutdown {
             let kind = io::ErrorKind::BrokenPipe;
             return Err(io::Error::new(kind, "a write after the end of writing (write_eof)"));
         }
-        self.core().may_wait()?;
+        // Between two runs of the runtime it may be: nobody waits.
+        if self.core().has_ended() {
+            self.core().may_wait()?;
+        }
         let outbox = self.outbox.borrow_mut();
         outbox.check()?;
         Ok(outbox)
@@ -121,6 +140,22 @@ impl Socket {
         }
         self.core().may_wait()?;
         self.park_writer(outbox, cx)
+    }
+
+    /// Waits until sending fails.
+    pub(super) fn poll_failed(&self, cx: &Context<'_>) -> Poll<io::Error> {
+        let outbox = self.outbox.borrow();
+        if let Err(error) = outbox.check().and_then(|()| self.core().may_wait()) {
+            return Poll::Ready(error);
+        }
+        let known = outbox.watcher.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
+        drop(outbox);
+        if !known {
+            let new = cx.waker().clone();
+            let old = self.outbox.borrow_mut().watcher.replace(new);
+            discard(old);
+        }
+        Poll::Pending
     }
 
     pub(super) async fn write_vectored(
@@ -148,21 +183,10 @@ impl Socket {
         let mut piece = Some(piece);
         poll_fn(|cx| {
             self.poll_put(cx, |outbox| {
-                let Some(mut whole) = piece.take_if(|piece| !piece.bytes().is_empty()) else {
+                match piece.take_if(|piece| !piece.bytes().is_empty()) {
+                    Some(whole) => self.take_piece(outbox, whole),
                     // Dropped outside of the borrow: the owner of foreign bytes is user code.
-                    return Ok(());
-                };
-                let len = whole.bytes().len();
-                match self.send_now(outbox, whole.bytes()) {
-                    Ok(went) if went < len => {
-                        whole.advance(went);
-                        outbox.push(whole, self.core().pool());
-                        Ok(())
-                    }
-                    sent => {
-                        whole.discard(self.core().spares());
-                        sent.map(drop)
-                    }
+                    None => Ok(()),
                 }
             })
         })
@@ -184,14 +208,13 @@ impl Socket {
         .await
     }
 
-    /// Keeps the waker of whoever waits for the outbox. Its clone and the old one's drop are user code.
-    fn park_writer<T>(&self, outbox: RefMut<'_, Outbox>, cx: &Context<'_>) -> Poll<T> {
-        let known = outbox.writer.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
+    /// Keeps the waker of whoever waits for the outbox. Its clone is user code.
+    pub(super) fn park_writer<T>(&self, outbox: RefMut<'_, Outbox>, cx: &Context<'_>) -> Poll<T> {
+        let known = outbox.knows(cx.waker());
         drop(outbox);
         if !known {
             let new = cx.waker().clone();
-            let old = self.outbox.borrow_mut().writer.replace(new);
-            discard(old);
+            self.outbox.borrow_mut().wake_later(new);
         }
         note::waits("write", On::Fd(self.fd.raw()));
         Poll::Pending
@@ -233,22 +256,29 @@ impl Socket {
             outbox.fail(libc::EIO, core.spares());
         }
         let empty = outbox.is_empty();
-        if let Some(writer) = outbox.writer.take() {
-            wakes.push(writer);
+        wakes.extend(outbox.take_writers());
+        if outbox.has_failed() {
+            wakes.extend(outbox.watcher.take());
         }
         drop(outbox);
         if !empty {
             return self.send(false);
         }
-        core.outbox_emptied();
         if completion.errno() == libc::ECANCELED {
             self.cut_off();
         }
-        if let Some(alarm) = self.lingering.take() {
-            core.clear_alarm(alarm);
-        }
+        self.emptied();
         if self.after_flush.get() == AfterFlush::Shutdown {
             let _ = core.call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR });
+        }
+    }
+
+    /// The last byte has gone, or been dropped.
+    pub(super) fn emptied(&self) {
+        let core = self.core();
+        core.outbox_emptied();
+        if let Some(alarm) = self.lingering.take() {
+            core.clear_alarm(alarm);
         }
     }
 
@@ -270,13 +300,12 @@ impl Socket {
         let was_empty = outbox.is_empty();
         outbox.fail(errno, core.spares());
         let emptied = !was_empty && outbox.is_empty();
-        if let Some(writer) = outbox.writer.take() {
-            wakes.push(writer);
-        }
+        wakes.extend(outbox.take_writers());
+        wakes.extend(outbox.watcher.take());
         let sending = outbox.sending();
         drop(outbox);
         if emptied {
-            core.outbox_emptied();
+            self.emptied();
         }
         if let Some(sending) = sending {
             core.cancel(sending);

@@ -37,6 +37,11 @@ impl Waiters {
         self.queue.remove(index).map(|(_, waker)| waker)
     }
 
+    /// How many are before this one. `None`: it had been woken, or never waited.
+    pub(super) fn place(&self, ticket: u64) -> Option<usize> {
+        self.queue.iter().position(|(place, _)| *place == ticket)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -12,6 +12,6 @@ mod call;
 mod completion;
 mod request;
 
-pub(crate) use call::Call;
+pub(crate) use call::{Call, Way};
 pub(crate) use completion::{Completion, Flags, Token};
 pub(crate) use request::{Into, Request};

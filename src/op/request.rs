@@ -43,6 +43,10 @@ pub(crate) enum Request {
     /// half-closed, io_uring does not wait for room on a non-blocking socket: it ends with a short count
     /// or `-EAGAIN`. A `Send` waits.
     SendMsg { fd: RawFd, message: *const libc::msghdr },
+    /// `recvmsg(2)` of datagrams, again and again, each into a buffer of the messages' pool that the
+    /// completion names: a [`Head`](crate::sys::message::Head), then the bytes. The result counts both.
+    /// Until an empty one, which comes as a head without `F_MORE`, an error, or `-ENOBUFS`.
+    RecvMsg { fd: RawFd },
     /// `accept4(2)` with `SOCK_CLOEXEC | SOCK_NONBLOCK` and no address.
     Accept { fd: RawFd, multi: bool },
     /// `connect(2)`; completes when the connection stands or has failed. A socket whose connect has
@@ -72,6 +76,7 @@ impl Request {
             | Self::Recv { fd, .. }
             | Self::Send { fd, .. }
             | Self::SendMsg { fd, .. }
+            | Self::RecvMsg { fd }
             | Self::Accept { fd, .. }
             | Self::Connect { fd, .. }
             | Self::Close { fd }

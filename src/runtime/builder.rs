@@ -131,7 +131,7 @@ impl Builder {
     /// Whether bytes may go by system calls of their own, without a copy, where that is faster (they may,
     /// by default): streams that fill their buffers again and again, writes of 16 KiB and more, reads of
     /// files that are in the page cache. A call moves 1 MiB at most. Off, every byte goes by the
-    /// backend's queue.
+    /// backend's queue, but for those of pipes and their kin, which have no other way.
     ///
     /// Bytes are lost neither way, but bulk that nobody has read stands in the kernel and not with the
     /// stream. Where a stream is closed over unread bytes of its kernel's, the peer sees a reset (RST)

@@ -28,13 +28,26 @@ impl SockAddr {
     }
 
     /// An address as a kernel might write it: these bytes, of which it says that there are `len`.
-    #[cfg(any(test, ringloop_test))]
     pub(crate) fn raw(bytes: &[u8], len: libc::socklen_t) -> Self {
         let mut this = Self { len, ..Self::empty() };
         let n = bytes.len().min(size_of::<libc::sockaddr_storage>());
         // SAFETY: `n` bytes fit into the storage, for which every pattern is valid, and come from a
         // slice that is no part of it.
         unsafe { (&raw mut this.storage).cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), n) };
+        this
+    }
+
+    /// A copy of an address, of as much as there is room for.
+    ///
+    /// # Safety
+    ///
+    /// `address` is readable for `len` bytes.
+    pub(super) unsafe fn read(address: *const libc::sockaddr, len: libc::socklen_t) -> Self {
+        let room = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        let mut this = Self { len: len.min(room), ..Self::empty() };
+        let storage = (&raw mut this.storage).cast::<u8>();
+        // SAFETY: readable says the caller; the storage has room for so many bytes, and is new.
+        unsafe { storage.copy_from_nonoverlapping(address.cast(), this.len as usize) };
         this
     }
 

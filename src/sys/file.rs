@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "pread(2), openat(2), fcntl(2), poll(2) and their kin")]
 
 use std::io;
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::{check, check_len, count};
 use crate::testing;
@@ -12,6 +12,12 @@ pub(crate) fn own(fd: RawFd) -> OwnedFd {
     // SAFETY: callers pass the fresh result of a syscall of this module's neighbours, or of a
     // completion that made it; nobody else owns it.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Borrows the descriptor that `owner` keeps open.
+pub(crate) fn borrow<T>(fd: RawFd, _owner: &T) -> BorrowedFd<'_> {
+    // SAFETY: callers pass a descriptor that `owner` owns, and it is borrowed for as long.
+    unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
 /// Gives up ownership of a descriptor.
@@ -38,6 +44,13 @@ pub(crate) fn set_nonblocking(fd: RawFd, on: bool) -> io::Result<i32> {
     count::one();
     // SAFETY: F_SETFL takes an integer.
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, new) })
+}
+
+/// `fchmod(2)`.
+pub(crate) fn set_mode(fd: RawFd, mode: u32) -> io::Result<i32> {
+    count::one();
+    // SAFETY: two integers.
+    check(unsafe { libc::fchmod(fd, mode) })
 }
 
 /// A duplicate, close-on-exec.

@@ -22,6 +22,12 @@ pub(crate) fn inode(path: &Path) -> io::Result<Inode> {
     Ok(Inode { device: it.dev(), number: it.ino(), is_socket: it.file_type().is_socket() })
 }
 
+/// `lstat(2)`: the permissions.
+pub(crate) fn mode(path: &Path) -> io::Result<u32> {
+    count::one();
+    symlink_metadata(path).map(|it| it.permissions().mode() & 0o777)
+}
+
 /// `unlink(2)`.
 pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     count::one();

@@ -46,7 +46,7 @@ impl Control {
         message.msg_iov = piece;
         message.msg_iovlen = 1;
         message.msg_control = self.bytes.as_mut_ptr().cast();
-        message.msg_controllen = len as _;
+        message.msg_controllen = len;
         message
     }
 }
@@ -61,7 +61,7 @@ pub(crate) fn send(fd: RawFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resul
     let mut control = Control::new();
     // SAFETY: all zeros is a valid cmsghdr.
     let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
-    header.cmsg_len = len as _;
+    header.cmsg_len = len;
     header.cmsg_level = libc::SOL_SOCKET;
     header.cmsg_type = libc::SCM_RIGHTS;
     // SAFETY: there is room for a header, aligned or not.
@@ -90,33 +90,45 @@ pub(crate) fn recv(fd: RawFd, into: &mut [u8], rights: &mut Rights) -> io::Resul
     // SAFETY: the header names the piece and the control bytes of this frame, and the caller's bytes,
     // which are writable for their length.
     let len = check_len(unsafe { libc::recvmsg(fd, &raw mut message, flags) })?;
-    let told = (message.msg_controllen as usize).min(ROOM);
-    rights.fds.extend(descriptors(&control.bytes[..told]).map(file::own));
+    let told = message.msg_controllen.min(ROOM);
+    for (kind, fd) in descriptors(&control.bytes[..told]) {
+        let fd = file::own(fd);
+        if kind == libc::SCM_RIGHTS {
+            rights.fds.push(fd);
+        }
+    }
     rights.cut |= message.msg_flags & libc::MSG_CTRUNC != 0;
     Ok(len)
 }
 
-/// The descriptors in control messages of the kernel's.
-fn descriptors(control: &[u8]) -> impl Iterator<Item = RawFd> {
+/// Who sent it, as a descriptor: where `SO_PASSPIDFD` was set before we got the socket.
+const SCM_PIDFD: i32 = 4;
+
+/// The descriptors in control messages of the kernel's, all of which it has opened for us, and of which
+/// kind each is.
+fn descriptors(control: &[u8]) -> impl Iterator<Item = (i32, RawFd)> {
     let mut rest = control;
     let messages = std::iter::from_fn(move || {
         let (header, _) = rest.split_at_checked(HEADER)?;
         // SAFETY: these are the bytes of a header, aligned or not; all values are valid.
         let header = unsafe { header.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
-        let len = header.cmsg_len as usize;
+        let len = header.cmsg_len;
         if len < HEADER {
             return None;
         }
         let data = &rest[HEADER..len.min(rest.len())];
         let next = len.checked_next_multiple_of(ALIGN).unwrap_or(usize::MAX);
         rest = rest.get(next..).unwrap_or_default();
-        let ours = (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
-        Some(if ours { data } else { &[] })
+        let (level, kind) = (header.cmsg_level, header.cmsg_type);
+        let opens = level == libc::SOL_SOCKET && [libc::SCM_RIGHTS, SCM_PIDFD].contains(&kind);
+        Some((kind, if opens { data } else { &[] }))
     });
-    messages.flat_map(|data| data.chunks_exact(4)).filter_map(|fd| {
-        let fd = RawFd::from_ne_bytes(fd.try_into().ok()?);
-        (fd >= 0).then_some(fd)
-    })
+    messages.flat_map(|(kind, data)| data.chunks_exact(4).map(move |fd| (kind, fd))).filter_map(
+        |(kind, fd)| {
+            let fd = RawFd::from_ne_bytes(fd.try_into().ok()?);
+            (fd >= 0).then_some((kind, fd))
+        },
+    )
 }
 
 #[cfg(test)]
@@ -127,7 +139,7 @@ mod tests {
     fn message(len: usize, kind: i32, fds: &[RawFd]) -> Vec<u8> {
         // SAFETY: all zeros is a valid cmsghdr.
         let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
-        header.cmsg_len = len as _;
+        header.cmsg_len = len;
         header.cmsg_level = libc::SOL_SOCKET;
         header.cmsg_type = kind;
         let mut bytes = vec![0; HEADER];
@@ -139,7 +151,7 @@ mod tests {
     }
 
     fn read(control: &[u8]) -> Vec<RawFd> {
-        descriptors(control).collect()
+        descriptors(control).map(|(_, fd)| fd).collect()
     }
 
     #[test]
@@ -153,6 +165,14 @@ mod tests {
             read(&[other.clone(), rights(&[3]), other, rights(&[4, 5])].concat()),
             [3, 4, 5]
         );
+    }
+
+    #[test]
+    fn a_descriptor_that_nobody_sent_is_told_from_those_that_were() {
+        let pidfd = message(HEADER + 4, SCM_PIDFD, &[6]);
+        let rights = message(HEADER + 4, libc::SCM_RIGHTS, &[3]);
+        let both: Vec<_> = descriptors(&[pidfd, rights].concat()).collect();
+        assert_eq!(both, [(SCM_PIDFD, 6), (libc::SCM_RIGHTS, 3)]);
     }
 
     // Seen to fail when a length was believed.

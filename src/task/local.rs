@@ -126,9 +126,22 @@ impl Spawn {
     where
         F: Future + 'static,
     {
+        self.spawn_at(future, Location::caller())
+    }
+
+    /// Runs `future` as a task that was spawned at `location`, as far as people see.
+    #[track_caller]
+    pub(crate) fn spawn_at<F>(
+        self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
         let Some(tasks) = here() else {
             panic!("no ringloop runtime runs on this thread: spawn within ringloop::run");
         };
-        tasks.spawn(future, self.name, Location::caller())
+        tasks.spawn(future, self.name, location)
     }
 }

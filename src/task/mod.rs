@@ -44,7 +44,7 @@ pub(crate) use local::Entered;
 pub(crate) use ready_set::ReadySet;
 pub(crate) use remote::remote;
 pub(crate) use tasks::{Ran, Tasks};
-pub(crate) use unhandled::{Hook, run_callback};
+pub(crate) use unhandled::{Hook, report_caught, report_error, run_callback};
 pub(crate) use watch::{Unwatched, Watch};
 
 pub use calls::{CallHandle, call_soon};

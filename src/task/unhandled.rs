@@ -117,6 +117,29 @@ pub(crate) fn run_callback(callback: impl FnOnce(), location: &'static Location<
     }
 }
 
+/// The panic of a callback that serves the running task: tells it, and gives its text.
+#[cold]
+pub(crate) fn report_caught(
+    message: &'static str,
+    payload: Box<dyn Any + Send>,
+    location: &'static Location<'static>,
+) -> String {
+    let text = payload_text(&*payload).unwrap_or("a panic without a text").to_owned();
+    report_panic(Hook::current().as_ref(), message, payload, location, current());
+    text
+}
+
+/// A failure of what the running task serves, or of what was asked of it.
+#[cold]
+pub(crate) fn report_error(
+    message: &'static str,
+    error: &dyn Display,
+    location: &'static Location<'static>,
+) {
+    let what = Unhandled { message, error, panic: None, task: current(), location };
+    tell(Hook::current().as_ref(), &what);
+}
+
 #[cold]
 pub(super) fn report_panic(
     hook: Option<&Hook>,
@@ -180,9 +203,7 @@ impl Spawn {
         let location = Location::caller();
         self.spawn(async move {
             if let Err(error) = future.await {
-                let (message, task) = ("a task failed", current());
-                let what = Unhandled { message, error: &error, panic: None, task, location };
-                tell(Hook::current().as_ref(), &what);
+                report_error("a task failed", &error, location);
             }
         })
     }

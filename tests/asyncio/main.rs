@@ -7,18 +7,26 @@
 #[expect(dead_code, reason = "made for another binary, which uses all of it")]
 mod support;
 
+mod connecting;
 mod context;
+mod datagrams;
 mod debug;
 mod event_loop;
 mod executors;
 mod futures;
 mod gate;
 mod groups;
+mod pipes;
 mod queue;
+mod raw;
 mod runner;
+mod sendfile;
+mod servers;
 mod signals;
+mod streams;
 mod sync;
 mod table;
 mod tasks;
 mod timeouts;
+mod transports;
 mod unix;

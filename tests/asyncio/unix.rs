@@ -201,6 +201,7 @@ fn an_abstract_name_leaves_no_file_and_can_be_had_again_at_once() {
             serves(&listener, name.as_ref()).await;
             let error = UnixListener::bind(&name).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddrInUse);
+            assert!(error.to_string().contains(&name[1..]), "{error}");
         }
         let address = SocketAddr::from_abstract_name(&name[1..]).unwrap();
         let listener = UnixListener::bind_addr(&address).await.unwrap();
@@ -228,6 +229,11 @@ fn only_the_owner_may_connect_unless_others_are_let_in() {
         // Whatever the umask says.
         let _listener = UnixListenerOptions::new().mode(0o666).bind(&path).await.unwrap();
         assert_eq!(mode(), 0o666);
+        let _listener = UnixListenerOptions::new().mode_of_umask().bind(&path).await.unwrap();
+        let ours = mode();
+        std::fs::remove_file(&path).unwrap();
+        let _std = StdListener::bind(&path).unwrap();
+        assert_eq!(ours, mode());
     });
 }
 
@@ -267,7 +273,7 @@ fn the_file_is_found_again_from_another_working_directory() {
     });
 }
 
-// L-26, check 107.
+// L-26, S-03, check 107.
 #[test]
 fn a_connection_by_path_or_by_name_stands_or_says_why_not() {
     run_on_each(|| async {

@@ -17,9 +17,12 @@ mod idle;
 mod interval;
 #[cfg(ringloop_test)]
 mod lies;
+mod names;
 mod panics;
+mod pipes;
 mod readiness;
 mod remote;
+mod servers;
 mod smoke;
 mod syscalls;
 mod tasks;
@@ -27,6 +30,8 @@ mod tcp;
 mod time;
 #[cfg(ringloop_test)]
 mod torture;
+mod udp;
 mod unix;
+mod unix_datagram;
 mod user_code;
 mod wakers;

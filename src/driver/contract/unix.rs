@@ -1,9 +1,12 @@
 //! Calls of Unix sockets.
 
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::SocketAddr;
 
 use super::*;
 use crate::op::Call;
+use crate::sys::SockAddr;
 use crate::sys::rights::Rights;
 
 /// The flags of an open file, and whether it is close-on-exec.
@@ -75,5 +78,23 @@ fn descriptors_travel_with_the_first_byte_and_end_a_receive() {
         let send = Call::SendFds { fd: other, bytes: b"x", fds: &fds };
         assert_eq!(rig.driver.call(send).unwrap_err().raw_os_error(), Some(libc::EPIPE));
         rig.close(other);
+    });
+}
+
+#[test]
+fn a_mode_that_was_set_before_the_bind_is_what_the_file_may_have() {
+    each(|rig| {
+        let path = std::env::temp_dir().join(format!("ringloop-mode-{}", std::process::id()));
+        let address = SockAddr::from(&SocketAddr::from_pathname(&path).unwrap());
+        let (domain, kind) = (libc::AF_UNIX, libc::SOCK_STREAM);
+        let fd = rig.driver.call(Call::Socket { domain, kind, protocol: 0 }).unwrap();
+        rig.driver.call(Call::SetMode { fd, mode: 0o600 }).unwrap();
+        rig.driver.call(Call::Bind { fd, address: &address }).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+        rig.close(fd);
+        std::fs::remove_file(path).unwrap();
+        let error = rig.driver.call(Call::SetMode { fd: -1, mode: 0 }).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
     });
 }

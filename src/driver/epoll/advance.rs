@@ -50,6 +50,7 @@ pub(super) fn advance(
         Request::Recv { fd, into: Into::Group, multi, total } => {
             receive(active, fd, multi.then_some(total), interest, share, out)
         }
+        Request::RecvMsg { fd } => receive_messages(active.token, fd, share, out),
         Request::Accept { multi: true, .. } => accept(active, share, out),
         request => {
             *share = share.saturating_sub(1);
@@ -149,6 +150,22 @@ fn is_empty(fd: RawFd, interest: &mut Interest) -> bool {
 
 fn is_tcp(fd: RawFd, interest: &mut Interest) -> bool {
     *interest.tcp.get_or_insert_with(|| perform::is_tcp(fd))
+}
+
+/// Receives datagrams until an empty one.
+fn receive_messages(token: Token, fd: RawFd, share: &mut u32, out: &mut Out<'_>) -> Progress {
+    while *share > 0 {
+        *share -= 1;
+        let (result, flags) = match perform::receive_message(fd, out.pool) {
+            Received::NotReady => return Progress::Waits,
+            received => perform::message(received),
+        };
+        out.push(token, result, flags);
+        if !flags.more() {
+            return Progress::Ended;
+        }
+    }
+    Progress::Spent
 }
 
 fn accept(active: &mut Active, share: &mut u32, out: &mut Out<'_>) -> Progress {

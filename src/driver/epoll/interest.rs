@@ -16,9 +16,10 @@ impl Side {
     /// The side that a request works on. Polls work on neither, and the others on no side alone.
     pub(super) fn of(request: &Request) -> Option<Self> {
         match request {
-            Request::Read { .. } | Request::Recv { .. } | Request::Accept { .. } => {
-                Some(Self::Read)
-            }
+            Request::Read { .. }
+            | Request::Recv { .. }
+            | Request::RecvMsg { .. }
+            | Request::Accept { .. } => Some(Self::Read),
             Request::Write { .. }
             | Request::Send { .. }
             | Request::SendMsg { .. }

@@ -126,6 +126,7 @@ impl Epoll {
                 Err(e) => out.last(token, perform::errno(e)),
             },
             Request::Recv { fd, .. }
+            | Request::RecvMsg { fd }
             | Request::Accept { fd, .. }
             | Request::Send { fd, .. }
             | Request::SendMsg { fd, .. }

@@ -30,7 +30,10 @@ impl Caps {
     /// A multishot receive ends by itself at `Recv::total`; else a paused socket receives one-shot.
     pub(super) const TOTALS: Self = Self(1 << 11);
 
-    pub(crate) const ALL: Self = Self((1 << 12) - 1);
+    /// Multishot `recvmsg`; else it is emulated.
+    pub(super) const MESSAGES: Self = Self(1 << 12);
+
+    pub(crate) const ALL: Self = Self((1 << 13) - 1);
     pub(super) const NONE: Self = Self(0);
 
     /// Whether all of `these` are in it.
@@ -54,7 +57,7 @@ impl Caps {
 }
 
 /// Which Linux brought what.
-const SINCE: [((u8, u8), Caps, &str); 12] = [
+const SINCE: [((u8, u8), Caps, &str); 13] = [
     ((5, 13), Caps::MULTI_POLL, "MULTI_POLL"),
     ((5, 17), Caps::SKIP_SUCCESS, "SKIP_SUCCESS"),
     ((5, 18), Caps::SUBMIT_ALL, "SUBMIT_ALL"),
@@ -62,6 +65,7 @@ const SINCE: [((u8, u8), Caps, &str); 12] = [
     ((5, 19), Caps::COOP_TASKRUN, "COOP_TASKRUN"),
     ((6, 0), Caps::SINGLE_ISSUER, "SINGLE_ISSUER"),
     ((6, 0), Caps::MULTISHOT, "MULTISHOT"),
+    ((6, 0), Caps::MESSAGES, "MESSAGES"),
     ((6, 1), Caps::DEFER_TASKRUN, "DEFER_TASKRUN"),
     ((6, 6), Caps::NO_SQARRAY, "NO_SQARRAY"),
     ((6, 12), Caps::ABS_TIMER, "ABS_TIMER"),

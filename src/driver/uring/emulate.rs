@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 
 use slab::Slab;
 
-use super::super::perform::{Attempt, Operation, Received, receive};
+use super::super::perform::{Attempt, Operation, Received, message, receive, receive_message};
 use crate::buf::Pool;
 use crate::op::{Completion, Flags, Into, Request, Token};
 
@@ -46,7 +46,9 @@ impl Emulated {
     pub(super) fn wants(request: &Request) -> bool {
         matches!(
             request,
-            Request::Recv { into: Into::Group, .. } | Request::Accept { multi: true, .. }
+            Request::Recv { into: Into::Group, .. }
+                | Request::RecvMsg { .. }
+                | Request::Accept { multi: true, .. }
         )
     }
 
@@ -125,6 +127,10 @@ impl Slot {
                         }
                         (len as i32, flags)
                     }
+                },
+                Request::RecvMsg { fd } => match receive_message(fd, pool) {
+                    Received::NotReady => return Some(fd),
+                    received => message(received),
                 },
                 Request::Accept { fd, .. } => match self.operation.attempt() {
                     Attempt::NotReady => return Some(fd),

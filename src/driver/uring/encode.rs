@@ -7,9 +7,12 @@ use io_uring::squeue::Entry;
 use io_uring::{opcode, types};
 
 use crate::op::{Into, Request};
+use crate::sys::datagram::RESERVED;
 
 /// The provided-buffer group of the pool.
 pub(super) const GROUP: u16 = 0;
+/// That of the messages' pool.
+pub(super) const MESSAGES: u16 = 1;
 
 const NEW_SOCKET: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
 /// `MSG_WAITALL` makes the kernel send everything before it completes.
@@ -44,6 +47,7 @@ pub(super) fn entry(request: &Request, totals: bool) -> Entry {
         Request::SendMsg { fd, message } => {
             opcode::SendMsg::new(types::Fd(fd), message).flags(SEND as u32).build()
         }
+        Request::RecvMsg { fd } => messages(fd, MESSAGES),
         Request::Accept { fd, multi: true } => {
             opcode::AcceptMulti::new(types::Fd(fd)).flags(NEW_SOCKET).build()
         }
@@ -69,6 +73,13 @@ pub(super) fn entry(request: &Request, totals: bool) -> Entry {
             opcode::PollAdd::new(types::Fd(fd), events | libc::POLLRDHUP as u32).build()
         }
     }
+}
+
+/// A multishot `recvmsg` into buffers of `group`.
+pub(super) fn messages(fd: RawFd, group: u16) -> Entry {
+    opcode::RecvMsgMulti::new(types::Fd(fd), RESERVED.as_ptr(), group)
+        .flags(libc::MSG_CMSG_CLOEXEC as u32)
+        .build()
 }
 
 /// A send that ends within the enter that hands it over and says so only if it did not send all:

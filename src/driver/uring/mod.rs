@@ -16,6 +16,7 @@
 mod caps;
 mod emulate;
 mod encode;
+mod messages;
 mod own;
 mod probe;
 mod provided;
@@ -74,6 +75,9 @@ pub(crate) struct Uring {
     overflow: VecDeque<squeue::Entry>,
     /// `None` on kernels without multishot receives, where those are emulated.
     provided: Option<Provided>,
+    /// `None` until the first request needs it.
+    messages: Option<Provided>,
+    pool: Pool,
     emulated: Emulated,
     quiet: Quiet,
     caps: Caps,
@@ -120,6 +124,8 @@ impl Uring {
             flags,
             overflow: VecDeque::new(),
             provided: None,
+            messages: None,
+            pool: pool.clone(),
             emulated: Emulated::default(),
             quiet: Quiet::new(quiet),
             caps: most,
@@ -315,7 +321,7 @@ fn known(result: i32) -> i32 {
 
 impl Driver for Uring {
     fn submit(&mut self, token: Token, request: Request) {
-        if self.emulates() && Emulated::wants(&request) {
+        if self.must_emulate(&request) {
             return self.emulated.insert(token, request);
         }
         let entry = match request {
@@ -337,6 +343,7 @@ impl Driver for Uring {
         if let Some(provided) = &mut self.provided {
             provided.publish(pool);
         }
+        self.publish_messages();
         self.arm_bell();
         let before = done.len();
         self.pump(pool, done);

@@ -1,6 +1,6 @@
 //! Trying a new ring out: what it says it can, and what it really does.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use io_uring::{Probe, opcode};
 
@@ -11,15 +11,17 @@ use super::{Caps, Refused, Uring, encode};
 use crate::buf::Pool;
 use crate::op::{Completion, Into, Request, Token};
 use crate::sys;
+use crate::sys::message::{HEAD, Head};
 
 /// Operations without which there is no ring for us.
-const REQUIRED: [(u8, &str); 13] = [
+const REQUIRED: [(u8, &str); 14] = [
     (opcode::Nop::CODE, "NOP"),
     (opcode::Read::CODE, "READ"),
     (opcode::Write::CODE, "WRITE"),
     (opcode::Recv::CODE, "RECV"),
     (opcode::Send::CODE, "SEND"),
     (opcode::SendMsg::CODE, "SENDMSG"),
+    (opcode::RecvMsg::CODE, "RECVMSG"),
     (opcode::Accept::CODE, "ACCEPT"),
     (opcode::Connect::CODE, "CONNECT"),
     (opcode::Close::CODE, "CLOSE"),
@@ -56,11 +58,11 @@ pub(super) fn probe(uring: &mut Uring, pool: &Pool) -> Result<(), Refused> {
 
 /// What this ring can of `uring.caps`.
 fn caps(uring: &mut Uring, pool: &Pool) -> Result<Caps, Refused> {
-    let emulated = uring.caps.without(Caps::MULTISHOT.and(Caps::TOTALS));
+    let emulated = uring.caps.without(Caps::MULTISHOT.and(Caps::MESSAGES).and(Caps::TOTALS));
     if !uring.caps.has(Caps::MULTISHOT) {
         return Ok(emulated);
     }
-    match Provided::register(&uring.ring, pool) {
+    match Provided::register(&uring.ring, pool, encode::GROUP) {
         Ok(provided) => uring.provided = Some(provided),
         // Before 5.19.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(emulated),
@@ -68,16 +70,41 @@ fn caps(uring: &mut Uring, pool: &Pool) -> Result<Caps, Refused> {
     }
     let totals = uring.caps.has(Caps::TOTALS);
     if totals && matches!(receive(uring, pool, true)?, Received::Ended) {
-        return Ok(uring.caps);
+        return with_messages(uring, pool, uring.caps);
     }
     if matches!(receive(uring, pool, false)?, Received::Armed) {
-        return Ok(uring.caps.without(Caps::TOTALS));
+        return with_messages(uring, pool, uring.caps.without(Caps::TOTALS));
     }
     // Before 6.0 there are buffer rings and nothing to fill them by: take the buffers back.
     if let Some(provided) = uring.provided.take() {
         provided.unregister(&uring.ring, pool);
     }
     Ok(emulated)
+}
+
+/// `caps` as they are if multishot `recvmsg` works, and without it if not. It is tried with a buffer of the
+/// pool that streams have: the messages' own is not made before a datagram socket needs it.
+fn with_messages(uring: &mut Uring, pool: &Pool, caps: Caps) -> Result<Caps, Refused> {
+    if !caps.has(Caps::MESSAGES) {
+        return Ok(caps);
+    }
+    let [ours, theirs] = pair()?;
+    let token = Token::new(2, 0);
+    let entry = encode::messages(ours.as_raw_fd(), encode::GROUP);
+    uring.push(entry.user_data(token.user_data()));
+    sys::socket::send_slice(theirs.as_raw_fd(), b"ok").map_err(|e| Refused::by("sendto", e))?;
+    drop(theirs);
+    let mut came = Vec::new();
+    let mut works = false;
+    loop {
+        let completion = next(uring, pool, &mut came)?;
+        let len = u32::try_from(completion.result).unwrap_or(0);
+        let message = completion.flags.buffer().and_then(|id| pool.lease(id, len));
+        works |= message.is_some_and(|m| Head::of(&m).is_some() && m[HEAD..] == *b"ok");
+        if !completion.flags.more() {
+            return Ok(if works { caps } else { caps.without(Caps::MESSAGES) });
+        }
+    }
 }
 
 fn round_trip(uring: &mut Uring, pool: &Pool) -> Result<(), Refused> {
@@ -100,9 +127,7 @@ enum Received {
 }
 
 fn receive(uring: &mut Uring, pool: &Pool, total: bool) -> Result<Received, Refused> {
-    let mut pair = [0; 2];
-    sys::socket::pair(libc::SOCK_STREAM, &mut pair).map_err(|e| Refused::by("socketpair", e))?;
-    let [ours, theirs] = pair.map(sys::file::own);
+    let [ours, theirs] = pair()?;
     let token = Token::new(1, 0);
     let request = Request::Recv { fd: ours.as_raw_fd(), into: Into::Group, multi: true, total: 2 };
     uring.push(encode::entry(&request, total).user_data(token.user_data()));
@@ -126,6 +151,12 @@ fn receive(uring: &mut Uring, pool: &Pool, total: bool) -> Result<Received, Refu
     drop(theirs);
     while next(uring, pool, &mut came)?.flags.more() {}
     Ok(Received::Armed)
+}
+
+fn pair() -> Result<[OwnedFd; 2], Refused> {
+    let mut pair = [0; 2];
+    sys::socket::pair(libc::SOCK_STREAM, &mut pair).map_err(|e| Refused::by("socketpair", e))?;
+    Ok(pair.map(sys::file::own))
 }
 
 /// The next completion. Those that came with it stay in `came`.
@@ -157,6 +188,18 @@ mod tests {
         let mut came = Vec::new();
         for token in tokens {
             assert_eq!(next(&mut uring, &pool, &mut came).unwrap().token, token);
+        }
+    }
+
+    #[test]
+    fn datagrams_are_multishot_where_streams_are() {
+        for linux in [(5, 15), (6, 0), (6, 12), (u8::MAX, 0)] {
+            let pool = Pool::new(4, 256, 1 << 20).unwrap();
+            let Ok((mut uring, _)) = Uring::new(&pool, Caps::of_linux(linux)) else { return };
+            assert_eq!(uring.caps.has(Caps::MESSAGES), uring.caps.has(Caps::MULTISHOT));
+            assert!(!uring.has_messages(), "there is no pool of messages");
+            pool.open_messages().unwrap();
+            assert_eq!(uring.has_messages(), uring.caps.has(Caps::MESSAGES), "as Linux {linux:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The provided-buffer ring: how the pool's free buffers reach the kernel.
+//! The provided-buffer ring: how a pool's free buffers reach the kernel.
 //!
 //! `uring-sys-notes/buffer-ring.md`. Only this thread writes entries; the kernel reads up to the
 //! tail that was published with a release store.
@@ -10,25 +10,25 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 
-use super::encode::GROUP;
 use crate::buf::Pool;
 use crate::sys::memory::Map;
 
 /// The registered ring of entries. It stays mapped until the io_uring is closed.
 pub(super) struct Provided {
     map: Map,
+    group: u16,
     mask: u16,
     size: u32,
     tail: u16,
 }
 
 impl Provided {
-    /// Registers a ring with room for every buffer of the pool.
+    /// Registers a ring with room for every buffer of the pool, as this group.
     ///
     /// # Errors
     ///
     /// `EINVAL` before Linux 5.19; `ENOMEM` where RLIMIT_MEMLOCK is too low.
-    pub(super) fn register(ring: &IoUring, pool: &Pool) -> io::Result<Self> {
+    pub(super) fn register(ring: &IoUring, pool: &Pool, group: u16) -> io::Result<Self> {
         let count = pool.count();
         let mut map = Map::new(usize::from(count) * size_of::<BufRingEntry>())?;
         // A child that wrote here would write into pages the kernel has pinned for us.
@@ -36,14 +36,14 @@ impl Provided {
         // SAFETY: the mapping is page-aligned, large enough for `count` entries, and outlives the
         // ring: `Uring` closes its ring first.
         unsafe {
-            ring.submitter().register_buf_ring_with_flags(map.as_ptr() as u64, count, GROUP, 0)?;
+            ring.submitter().register_buf_ring_with_flags(map.as_ptr() as u64, count, group, 0)?;
         }
-        Ok(Self { map, mask: count - 1, size: pool.size(), tail: 0 })
+        Ok(Self { map, group, mask: count - 1, size: pool.size(), tail: 0 })
     }
 
     /// Takes the ring back, with every buffer in it. No receive into the pool is in flight.
     pub(super) fn unregister(self, ring: &IoUring, pool: &Pool) {
-        if ring.submitter().unregister_buf_ring(GROUP).is_ok() {
+        if ring.submitter().unregister_buf_ring(self.group).is_ok() {
             pool.untake_all();
         }
     }

@@ -27,8 +27,16 @@ impl SocketFile {
         Self { core: core.clone(), path, inode }
     }
 
-    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
-        path::set_mode(&self.path, mode)
+    /// Grants what the umask took away. The file never had more than `mode`.
+    pub(super) fn widen(&self, mode: u32) -> io::Result<()> {
+        if self.is_ours() && path::mode(&self.path)? != mode {
+            path::set_mode(&self.path, mode)?;
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self) -> bool {
+        self.inode.is_some() && path::inode(&self.path).ok() == self.inode
     }
 
     /// Leaves it where it is.
@@ -40,10 +48,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // In a forked child it is the parent's.
-        if self.core.is_foreign() {
-            return;
-        }
-        if self.inode.is_some() && path::inode(&self.path).ok() == self.inode {
+        if !self.core.is_foreign() && self.is_ours() {
             let _ = path::unlink(&self.path);
         }
     }
@@ -55,6 +60,12 @@ pub(super) fn make_room(path: &Path) {
     if path::inode(path).is_ok_and(|inode| inode.is_socket) {
         let _ = path::unlink(path);
     }
+}
+
+/// As [`in_use`], of an abstract name.
+pub(super) fn name_in_use(name: &[u8]) -> io::Error {
+    let says = format!("the abstract name \"{}\" is in use", name.escape_ascii());
+    io::Error::new(io::ErrorKind::AddrInUse, says)
 }
 
 /// Why `path` cannot be bound, in words.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::addr::{local_addr, peer_addr, unnamed};
 use super::file::SocketFile;
+use super::options::listen;
 use super::{UnixListenerOptions, UnixStream};
 use crate::net::accept::Acceptor;
 use crate::op::Call;
@@ -144,6 +145,11 @@ impl UnixListener {
     pub fn close(&self) {
         drop(self.file.take());
         self.acceptor.close();
+    }
+
+    /// Begins to listen, where the options [deferred](UnixListenerOptions::deferred) that.
+    pub(crate) fn listen(&self, backlog: u32) -> io::Result<()> {
+        self.acceptor.with_fd(|fd| listen(fd, backlog))
     }
 
     /// The address it listens on.

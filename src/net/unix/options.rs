@@ -1,13 +1,14 @@
 //! How a listener is made.
 
 use std::io;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 
 use super::UnixListener;
 use super::addr::address;
-use super::file::{SocketFile, in_use, make_room};
+use super::file::{SocketFile, in_use, make_room, name_in_use};
 use crate::net::accept::bind_patiently;
 use crate::op::Call;
 use crate::runtime::{Core, Fd, current};
@@ -32,6 +33,8 @@ use crate::sys::SockAddr;
 pub struct UnixListenerOptions {
     backlog: u32,
     pub(super) parked: usize,
+    /// Bound only: [`UnixListener::listen`] follows.
+    deferred: bool,
     mode: Option<u32>,
     replace: bool,
     cleanup: bool,
@@ -40,7 +43,14 @@ pub struct UnixListenerOptions {
 impl UnixListenerOptions {
     /// The defaults.
     pub fn new() -> Self {
-        Self { backlog: 4096, parked: 256, mode: Some(0o600), replace: true, cleanup: true }
+        Self {
+            backlog: 4096,
+            parked: 256,
+            deferred: false,
+            mode: Some(0o600),
+            replace: true,
+            cleanup: true,
+        }
     }
 
     /// How many connections the kernel keeps before they are accepted (4096; the kernel lowers it to
@@ -54,14 +64,20 @@ impl UnixListenerOptions {
     /// accepting pauses; the rest stays in the kernel's backlog. As
     /// [`TcpListenerOptions::parked`](crate::net::TcpListenerOptions::parked).
     pub fn parked(&mut self, connections: usize) -> &mut Self {
-        self.parked = connections.max(1);
+        self.parked = connections;
+        self
+    }
+
+    /// Binds without listening yet: dials are refused until then.
+    pub(crate) fn deferred(&mut self) -> &mut Self {
+        self.deferred = true;
         self
     }
 
     /// The permissions of the file (`0o600`): who may write to it may connect. They are set before
     /// anybody can. An abstract name has none: everybody may connect.
     pub fn mode(&mut self, mode: u32) -> &mut Self {
-        self.mode = Some(mode & 0o7777);
+        self.mode = Some(mode & 0o777);
         self
     }
 
@@ -117,13 +133,15 @@ impl UnixListenerOptions {
         match address.as_pathname() {
             Some(path) => self.bind_path(&core, path, address),
             // A listener that was dropped a moment ago has its name until it is closed.
-            None => {
-                bind_patiently(|| {
-                    let fd = bound(&core, address)?;
-                    self.listen(fd, None)
-                })
-                .await
-            }
+            None => bind_patiently(|| {
+                let fd = bound(&core, address, None)?;
+                self.listen(fd, None)
+            })
+            .await
+            .map_err(|error| match (error.kind(), address.as_abstract_name()) {
+                (io::ErrorKind::AddrInUse, Some(name)) => name_in_use(name),
+                _ => error,
+            }),
         }
     }
 
@@ -136,21 +154,22 @@ impl UnixListenerOptions {
         if self.replace {
             make_room(path);
         }
-        let fd = bound(core, address).map_err(|error| match error.kind() {
+        let fd = bound(core, address, self.mode).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => in_use(path),
             _ => error,
         })?;
         // From here on an error removes it.
         let file = SocketFile::new(core, path);
         if let Some(mode) = self.mode {
-            file.set_mode(mode)?;
+            file.widen(mode)?;
         }
         self.listen(fd, Some(file))
     }
 
     fn listen(&self, fd: Fd, file: Option<SocketFile>) -> io::Result<UnixListener> {
-        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
-        fd.core().call(Call::Listen { fd: fd.raw(), backlog })?;
+        if !self.deferred {
+            listen(&fd, self.backlog)?;
+        }
         let file = match file {
             Some(file) if !self.cleanup => {
                 file.keep();
@@ -168,8 +187,17 @@ impl Default for UnixListenerOptions {
     }
 }
 
-fn bound(core: &Rc<Core>, address: &SocketAddr) -> io::Result<Fd> {
+pub(super) fn listen(fd: &Fd, backlog: u32) -> io::Result<()> {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    fd.core().call(Call::Listen { fd: fd.raw(), backlog }).map(drop)
+}
+
+/// A socket with that address; its file has no permissions beyond `mode`, from its first moment.
+fn bound(core: &Rc<Core>, address: &SocketAddr, mode: Option<u32>) -> io::Result<Fd> {
     let fd = Fd::socket(core, libc::AF_UNIX, libc::SOCK_STREAM)?;
+    if let Some(mode) = mode {
+        core.call(Call::SetMode { fd: fd.raw(), mode })?;
+    }
     core.call(Call::Bind { fd: fd.raw(), address: &SockAddr::from(address) })?;
     Ok(fd)
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use ringloop::fs::File;
-use ringloop::net::{TcpListener, TcpStream};
+use ringloop::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use ringloop::testing::{Step, script};
 use ringloop::{Builder, JoinHandle, Lease, Metrics, spawn};
 
@@ -46,6 +46,7 @@ pub(crate) fn live(steps: Vec<Step>) -> Metrics {
         shelf.start(ask(shelf.clone()));
         shelf.start(pass_on(shelf.clone()));
         shelf.start(files());
+        shelf.start(datagrams());
         for _ in 0..turns {
             ringloop::task::yield_now().await;
         }
@@ -73,6 +74,8 @@ async fn serve(shelf: Rc<Shelf>) -> io::Result<()> {
     loop {
         let (mut stream, _) = listener.accept().await?;
         let _ = stream.peer_addr();
+        let (one, other) = UnixStream::pair()?;
+        let _ = (one.peer_addr(), other.local_addr());
         shelf.start(async move {
             let mut buf = [1; 1000];
             loop {
@@ -123,4 +126,20 @@ async fn files() -> io::Result<()> {
         file.write_all_at(&buf, 50).await?;
         file.sync_all().await?;
     }
+}
+
+async fn datagrams() -> io::Result<()> {
+    let socket = UdpSocket::bind("127.0.0.1:7").await?;
+    let mut held = Vec::new();
+    // Errors are told one by one, and are no end.
+    for _ in 0..10_000 {
+        if let Ok(datagram) = socket.recv_chunk().await {
+            assert!(
+                datagram.len() <= 65_600 && datagram.segments().count() <= datagram.len().max(1)
+            );
+            held.push(datagram);
+        }
+        let _ = socket.recv_batch(&mut held, 3).await;
+    }
+    Ok(())
 }

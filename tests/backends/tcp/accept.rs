@@ -14,8 +14,15 @@ use ringloop::net::TcpListenerOptions;
 use super::*;
 use crate::support::{run_on_each, slowness};
 
+/// With an inbox of connections, and with none.
+const PARKED: [usize; 2] = [256, 0];
+
 async fn listening() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind(LOCAL).await.unwrap();
+    listening_with(256).await
+}
+
+async fn listening_with(parked: usize) -> (TcpListener, SocketAddr) {
+    let listener = TcpListenerOptions::new().parked(parked).bind(LOCAL).await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
@@ -28,58 +35,62 @@ fn dial(address: SocketAddr) -> std::net::TcpStream {
 
 #[test]
 fn a_dropped_accept_loses_no_connection() {
-    run_on_each(|| async {
-        let (listener, address) = listening().await;
-        let mut dialled = BTreeSet::new();
-        let mut peers = Vec::new();
-        for i in 0..100 {
-            // Armed, dialled, perhaps completed and woken, and dropped.
-            let mut accept = Box::pin(listener.accept());
-            assert!(i > 0 || poll_once(&mut accept).await.is_pending());
-            let peer = dial(address);
-            dialled.insert(peer.local_addr().unwrap());
-            peers.push(peer);
-            turns(i % 4).await;
-            drop(accept);
-        }
-        let mut accepted = BTreeSet::new();
-        while accepted.len() < 100 {
-            accepted.insert(listener.accept().await.unwrap().1);
-        }
-        assert_eq!(accepted, dialled);
-    });
+    for parked in PARKED {
+        run_on_each(|| async {
+            let (listener, address) = listening_with(parked).await;
+            let mut dialled = BTreeSet::new();
+            let mut peers = Vec::new();
+            for i in 0..100 {
+                // Armed, dialled, perhaps completed and woken, and dropped.
+                let mut accept = Box::pin(listener.accept());
+                assert!(i > 0 || poll_once(&mut accept).await.is_pending());
+                let peer = dial(address);
+                dialled.insert(peer.local_addr().unwrap());
+                peers.push(peer);
+                turns(i % 4).await;
+                drop(accept);
+            }
+            let mut accepted = BTreeSet::new();
+            while accepted.len() < 100 {
+                accepted.insert(listener.accept().await.unwrap().1);
+            }
+            assert_eq!(accepted, dialled);
+        });
+    }
 }
 
 #[test]
 fn several_waiters_are_served_in_turn() {
-    run_on_each(|| async {
-        let (listener, address) = listening().await;
-        let listener = Rc::new(listener);
-        let order = Rc::new(RefCell::new(Vec::new()));
-        let mut waiters = Vec::new();
-        for i in 0..5 {
-            let (listener, order) = (listener.clone(), order.clone());
-            waiters.push(ringloop::spawn(async move {
-                listener.accept().await.unwrap();
-                order.borrow_mut().push(i);
-            }));
-            yield_now().await;
-        }
-        let mut peers = Vec::new();
-        for served in 1..=5 {
-            peers.push(dial(address));
-            until(|| order.borrow().len() == served).await;
-        }
-        assert_eq!(*order.borrow(), [0, 1, 2, 3, 4]);
-    });
+    for parked in PARKED {
+        run_on_each(|| async {
+            let (listener, address) = listening_with(parked).await;
+            let listener = Rc::new(listener);
+            let order = Rc::new(RefCell::new(Vec::new()));
+            let mut waiters = Vec::new();
+            for i in 0..5 {
+                let (listener, order) = (listener.clone(), order.clone());
+                waiters.push(ringloop::spawn(async move {
+                    listener.accept().await.unwrap();
+                    order.borrow_mut().push(i);
+                }));
+                yield_now().await;
+            }
+            let mut peers = Vec::new();
+            for served in 1..=5 {
+                peers.push(dial(address));
+                until(|| order.borrow().len() == served).await;
+            }
+            assert_eq!(*order.borrow(), [0, 1, 2, 3, 4]);
+        });
+    }
 }
 
 // Seen to fail when only the one that is first in the queue is woken.
 #[test]
 fn a_connection_whose_waiter_never_looks_is_the_next_ones() {
     run_on_each(|| async {
-        for fate in 0..3 {
-            let (listener, address) = listening().await;
+        for (fate, parked) in (0..6).map(|n| (n % 3, PARKED[n / 3])) {
+            let (listener, address) = listening_with(parked).await;
             let listener = Rc::new(listener);
             // Three wait, and two of them never look again.
             let mut held = Vec::new();
@@ -157,12 +168,33 @@ fn a_full_inbox_leaves_later_dials_in_the_backlog() {
     });
 }
 
+// Seen to fail when a listener without an inbox armed an accept instead of a poll.
+#[test]
+fn a_listener_without_an_inbox_accepts_nobody_before_somebody_takes_them() {
+    alone("accept::a_listener_without_an_inbox_accepts_nobody_before_somebody_takes_them", || {
+        run_on_each(|| async {
+            let (listener, address) = listening_with(0).await;
+            assert!(poll_once(&mut pin!(listener.accept())).await.is_pending());
+            let mut peers: Vec<_> = (0..50).map(|_| dial(address)).collect();
+            let before = descriptors();
+            let mut streams = Vec::new();
+            for taken in 1..=50 {
+                streams.push(listener.accept().await.unwrap());
+                turns(20).await;
+                assert_eq!(descriptors(), before + taken);
+            }
+            peers.push(dial(address));
+            listener.accept().await.unwrap();
+        });
+    });
+}
+
 #[test]
 fn a_closed_listener_still_serves_those_who_had_dialled() {
     // A child that another test forks would hold the port for a moment.
     alone("accept::a_closed_listener_still_serves_those_who_had_dialled", || {
         run_on_each(|| async {
-            for parked in [1, 256] {
+            for parked in [0, 1, 256] {
                 let listener = TcpListenerOptions::new().parked(parked).bind(LOCAL).await.unwrap();
                 let address = listener.local_addr().unwrap();
                 let first = dial(address);
@@ -196,22 +228,24 @@ fn a_closed_listener_still_serves_those_who_had_dialled() {
 
 #[test]
 fn those_who_wait_when_the_listener_closes_learn_it() {
-    run_on_each(|| async {
-        let (listener, _) = listening().await;
-        let listener = Rc::new(listener);
-        let waiters: Vec<_> = (0..3)
-            .map(|_| {
-                let listener = listener.clone();
-                ringloop::spawn(async move { listener.accept().await.map(drop) })
-            })
-            .collect();
-        turns(5).await;
-        listener.close();
-        for waiter in waiters {
-            let error = waiter.await.unwrap().unwrap_err();
-            assert_eq!(error.to_string(), "the listener is closed");
-        }
-    });
+    for parked in PARKED {
+        run_on_each(|| async {
+            let (listener, _) = listening_with(parked).await;
+            let listener = Rc::new(listener);
+            let waiters: Vec<_> = (0..3)
+                .map(|_| {
+                    let listener = listener.clone();
+                    ringloop::spawn(async move { listener.accept().await.map(drop) })
+                })
+                .collect();
+            turns(5).await;
+            listener.close();
+            for waiter in waiters {
+                let error = waiter.await.unwrap().unwrap_err();
+                assert_eq!(error.to_string(), "the listener is closed");
+            }
+        });
+    }
 }
 
 #[test]
@@ -288,45 +322,48 @@ fn two_listeners_share_a_port_and_lose_nobody() {
 fn short_of_descriptors_it_waits_without_burning_the_processor() {
     alone("accept::short_of_descriptors_it_waits_without_burning_the_processor", || {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        run_on_each(|| async {
-            let (listener, address) = listening().await;
-            let mut peers: Vec<_> = (0..8).map(|_| dial(address)).collect();
-            // Room for two more; what is free below counts too.
-            let highest = dial(address);
-            let mut limit = std::os::fd::AsRawFd::as_raw_fd(&highest) as u64 + 1;
-            peers.push(highest);
-            let mut fill = Vec::new();
-            setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
-            while let Ok(file) = std::fs::File::open("/dev/null") {
-                fill.push(file);
-            }
-            limit += 2;
-            setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
-            let mut served = vec![listener.accept().await.unwrap().0];
-            served.push(listener.accept().await.unwrap().0);
-
-            // The third waits. This measures time, so it has to let some pass.
-            let cpu = || getrusage(UsageWho::RUSAGE_SELF).map(|u| u.user_time() + u.system_time());
-            let before = cpu().unwrap();
-            let wait = Duration::from_millis(1500);
-            let third = ringloop::time::timeout(wait, listener.accept()).await;
-            assert!(third.is_err(), "there was no descriptor for it");
-            let burnt = (cpu().unwrap() - before).num_microseconds();
-            let most = 75_000 * i64::from(slowness());
-            assert!(burnt < most, "{burnt} µs of processor in 1.5 s of waiting: 5 % and more");
-
-            // With descriptors it serves again, soon.
-            drop(fill);
-            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-            let started = ringloop::time::now();
-            served.push(listener.accept().await.unwrap().0);
-            let took = ringloop::time::now() - started;
-            assert!(took < Duration::from_millis(500), "it took {took:?} to go on");
-            for _ in 3..9 {
+        for parked in PARKED {
+            run_on_each(|| async {
+                let (listener, address) = listening_with(parked).await;
+                let mut peers: Vec<_> = (0..8).map(|_| dial(address)).collect();
+                // Room for two more; what is free below counts too.
+                let highest = dial(address);
+                let mut limit = std::os::fd::AsRawFd::as_raw_fd(&highest) as u64 + 1;
+                peers.push(highest);
+                let mut fill = Vec::new();
+                setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
+                while let Ok(file) = std::fs::File::open("/dev/null") {
+                    fill.push(file);
+                }
+                limit += 2;
+                setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
+                let mut served = vec![listener.accept().await.unwrap().0];
                 served.push(listener.accept().await.unwrap().0);
-            }
-            drop(peers);
-        });
+
+                // The third waits. This measures time, so it has to let some pass.
+                let cpu =
+                    || getrusage(UsageWho::RUSAGE_SELF).map(|u| u.user_time() + u.system_time());
+                let before = cpu().unwrap();
+                let wait = Duration::from_millis(1500);
+                let third = ringloop::time::timeout(wait, listener.accept()).await;
+                assert!(third.is_err(), "there was no descriptor for it");
+                let burnt = (cpu().unwrap() - before).num_microseconds();
+                let most = 75_000 * i64::from(slowness());
+                assert!(burnt < most, "{burnt} µs of processor in 1.5 s of waiting: 5 % and more");
+
+                // With descriptors it serves again, soon.
+                drop(fill);
+                setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+                let started = ringloop::time::now();
+                served.push(listener.accept().await.unwrap().0);
+                let took = ringloop::time::now() - started;
+                assert!(took < Duration::from_millis(500), "it took {took:?} to go on");
+                for _ in 3..9 {
+                    served.push(listener.accept().await.unwrap().0);
+                }
+                drop(peers);
+            });
+        }
     });
 }
 

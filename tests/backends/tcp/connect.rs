@@ -10,11 +10,11 @@ use super::*;
 use crate::support::{build, on_each_backend, run_on_each};
 
 /// Where nobody listens.
-const DESERTED: SocketAddr =
+pub(crate) const DESERTED: SocketAddr =
     SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::new(127, 83, 0, 1), 1));
 
 /// A listener whose backlog is full, so that dials go unanswered; with those who fill it.
-pub(super) async fn full() -> (TcpListener, Vec<std::net::TcpStream>) {
+pub(crate) async fn full() -> (TcpListener, Vec<std::net::TcpStream>) {
     let listener = TcpListenerOptions::new().backlog(0).bind(LOCAL).await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut queued = Vec::new();

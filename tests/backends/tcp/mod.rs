@@ -3,7 +3,7 @@
 mod accept;
 pub(crate) mod bulk;
 mod closing;
-mod connect;
+pub(crate) mod connect;
 mod direct;
 mod duplicate;
 mod emfile;

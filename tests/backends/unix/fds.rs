@@ -1,19 +1,18 @@
 //! Descriptors that travel with the bytes.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringloop::net::UnixStream;
 use ringloop::spawn;
 
 use super::Folder;
-use crate::support::{on_each_backend, run_on_each};
-use crate::tcp::{check, descriptors, pattern, poll_once, turns};
+use crate::support::run_on_each;
+use crate::tcp::{check, pattern, poll_once, turns};
 
 /// Files that know their number.
-fn numbered(n: u8) -> Vec<File> {
+pub(super) fn numbered(n: u8) -> Vec<File> {
     let folder = Folder::new();
     let one = |number: u8| {
         let path = folder.join(&number.to_string());
@@ -23,12 +22,12 @@ fn numbered(n: u8) -> Vec<File> {
     (0..n).map(one).collect()
 }
 
-fn borrowed(files: &[File]) -> Vec<BorrowedFd<'_>> {
+pub(super) fn borrowed(files: &[File]) -> Vec<BorrowedFd<'_>> {
     files.iter().map(AsFd::as_fd).collect()
 }
 
 /// Which files they are.
-fn numbers(fds: Vec<OwnedFd>) -> Vec<u8> {
+pub(super) fn numbers(fds: Vec<OwnedFd>) -> Vec<u8> {
     let number = |fd| {
         let (mut file, mut byte) = (File::from(fd), [0]);
         file.rewind().unwrap();
@@ -186,20 +185,6 @@ fn a_dropped_recv_loses_neither_bytes_nor_descriptors() {
 }
 
 #[test]
-fn a_stream_that_was_read_from_refuses_in_a_sentence() {
-    run_on_each(|| async {
-        let (mut one, mut other) = UnixStream::pair().unwrap();
-        let mut buf = [0; 8];
-        assert!(poll_once(&mut Box::pin(other.read(&mut buf))).await.is_pending());
-        let error = other.recv_fds(&mut buf).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("accept_fds"), "{error}");
-        one.write_all(b"x").await.unwrap();
-        assert_eq!(other.read(&mut buf).await.unwrap(), 1);
-    });
-}
-
-#[test]
 fn a_stream_that_takes_descriptors_goes_back_to_std_with_its_bytes() {
     run_on_each(|| async {
         let files = numbered(1);
@@ -216,94 +201,6 @@ fn a_stream_that_takes_descriptors_goes_back_to_std_with_its_bytes() {
         one.write_all(b"second").await.unwrap();
         one.flush().await.unwrap();
         assert_eq!(std.read(&mut buf).unwrap(), 6);
-    });
-}
-
-#[test]
-fn too_many_descriptors_and_none_to_carry_them_are_refused() {
-    run_on_each(|| async {
-        let files = numbered(1);
-        let (mut one, mut other) = UnixStream::pair().unwrap();
-        let fd = files[0].as_fd();
-        for (bytes, fds) in [(&b""[..], &[fd][..]), (b"x", &[fd; 254])] {
-            let error = one.send_fds(bytes, fds).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        }
-        one.send_fds(b"y", &[fd; 253]).await.unwrap();
-        let mut buf = [0; 8];
-        let (n, fds) = other.recv_fds(&mut buf).await.unwrap();
-        assert_eq!((&buf[..n], fds.len()), (&b"y"[..], 253));
-    });
-}
-
-#[test]
-fn a_send_waits_for_room_and_is_whole() {
-    run_on_each(|| async {
-        let files = numbered(1);
-        let (mut one, mut other) = UnixStream::pair().unwrap();
-        one.set_send_buffer_size(8 << 10).unwrap();
-        let sent: Vec<u8> = pattern(0, 200_000).to_vec();
-        let sender = spawn(async move {
-            for part in sent.chunks(50_000) {
-                one.send_fds(part, &borrowed(&files)).await.unwrap();
-            }
-        });
-        turns(5).await;
-        assert!(!sender.is_finished());
-        let (mut at, mut came, mut buf) = (0, 0, [0; 1000]);
-        loop {
-            let (n, fds) = other.recv_fds(&mut buf).await.unwrap();
-            if n == 0 {
-                break;
-            }
-            came += fds.len();
-            at = check(&buf[..n], at);
-        }
-        assert_eq!((at, came), (200_000, 4));
-        sender.await.unwrap();
-    });
-}
-
-#[test]
-fn a_peer_that_has_ended_its_side_does_not_hold_up_the_send() {
-    run_on_each(|| async {
-        let files = numbered(1);
-        let (mut one, mut other) = UnixStream::pair().unwrap();
-        one.set_send_buffer_size(8 << 10).unwrap();
-        other.shutdown(std::net::Shutdown::Write).await.unwrap();
-        one.write_all(pattern(0, 30_000)).await.unwrap();
-        let sender =
-            spawn(async move { one.send_fds(b"the end", &borrowed(&files)).await.unwrap() });
-        turns(20).await;
-        let (mut all, mut came, mut buf) = (Vec::new(), 0, [0; 1000]);
-        loop {
-            let (n, fds) = other.recv_fds(&mut buf).await.unwrap();
-            if n == 0 {
-                break;
-            }
-            came += fds.len();
-            all.extend_from_slice(&buf[..n]);
-        }
-        sender.await.unwrap();
-        assert_eq!((all.len(), came), (30_007, 1));
-        assert!(all.ends_with(b"the end"));
-    });
-}
-
-#[test]
-fn a_send_to_nobody_says_so() {
-    run_on_each(|| async {
-        let files = numbered(1);
-        let (mut one, other) = UnixStream::pair().unwrap();
-        drop(other);
-        // The other end is closed in the background.
-        let error = loop {
-            match one.send_fds(b"x", &borrowed(&files)).await {
-                Ok(()) => turns(1).await,
-                Err(error) => break error,
-            }
-        };
-        assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset));
     });
 }
 
@@ -325,60 +222,6 @@ fn halves_pass_descriptors_too() {
             let (n, fds) = reader.recv_fds(&mut buf).await.unwrap();
             assert_eq!((n, numbers(fds)), (1, vec![number]));
         }
-    });
-}
-
-#[test]
-fn descriptors_that_nobody_takes_are_closed_with_the_stream() {
-    crate::support::alone(
-        "unix::fds::descriptors_that_nobody_takes_are_closed_with_the_stream",
-        || {
-            on_each_backend(|builder| {
-                let files = numbered(3);
-                let before = descriptors();
-                crate::support::build(builder).block_on(async {
-                    let (mut one, mut other) = UnixStream::pair().unwrap();
-                    other.accept_fds().unwrap();
-                    for word in [&b"parked"[..], b"taken", b"left"] {
-                        one.send_fds(word, &borrowed(&files)).await.unwrap();
-                    }
-                    let mut buf = [0; 6];
-                    assert_eq!(other.read(&mut buf).await.unwrap(), 6);
-                    assert_eq!(other.peek(&mut buf).await.unwrap(), 5);
-                });
-                assert_eq!(descriptors(), before);
-            });
-        },
-    );
-}
-
-// Seen to fail when MSG_CTRUNC was not looked at.
-#[test]
-fn descriptors_without_room_are_an_error_and_the_bytes_are_not_lost() {
-    let name = "descriptors_without_room_are_an_error_and_the_bytes_are_not_lost";
-    crate::support::alone(&format!("unix::fds::{name}"), || {
-        on_each_backend(|builder| {
-            let files = numbered(4);
-            crate::support::build(builder).block_on(async {
-                let (mut one, mut other) = UnixStream::pair().unwrap();
-                other.accept_fds().unwrap();
-                one.send_fds(b"hello", &borrowed(&files)).await.unwrap();
-                let before = descriptors();
-                let mut buf = [0; 16];
-                let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-                let free = File::open("/dev/null").unwrap().as_raw_fd();
-                setrlimit(Resource::RLIMIT_NOFILE, free as u64 + 2, hard).unwrap();
-                let error = other.recv_fds(&mut buf).await.unwrap_err();
-                setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-                assert!(error.to_string().contains("lost"), "{error}");
-                assert_eq!(descriptors(), before, "those that had room are closed");
-                let (n, fds) = other.recv_fds(&mut buf).await.unwrap();
-                assert_eq!((&buf[..n], fds.len()), (&b"hello"[..], 0));
-                one.send_fds(b"again", &borrowed(&files)).await.unwrap();
-                let (n, fds) = other.recv_fds(&mut buf).await.unwrap();
-                assert_eq!((&buf[..n], numbers(fds)), (&b"again"[..], vec![0, 1, 2, 3]));
-            });
-        });
     });
 }
 

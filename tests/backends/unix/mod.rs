@@ -2,6 +2,8 @@
 
 mod connect;
 mod fds;
+mod fds_ends;
+mod fds_random;
 mod halves;
 mod listener;
 mod python;

@@ -13,6 +13,7 @@ use crate::driver::contract::{Rig, STUCK};
 use crate::driver::{Driver, Until};
 use crate::op::{Call, Completion, Request};
 use crate::sys::file;
+use crate::sys::message::{HEAD, Head};
 
 /// Whether this is a Linux before 6.0, whatever a mask says. Rule 16.
 static BEFORE_6: LazyLock<bool> = LazyLock::new(|| {
@@ -343,7 +344,15 @@ impl Player<'_> {
         let result = completion.result;
         let makes = matches!(op.request, Request::Accept { .. } | Request::Open { .. });
         if completion.flags.buffer().is_some() {
-            let lease = self.rig.lease(completion);
+            let lease = match op.request {
+                Request::RecvMsg { .. } => {
+                    let mut message = self.rig.message(completion);
+                    assert!(!Head::of(&message).expect("a whole head").is_truncated());
+                    message.advance(HEAD);
+                    message
+                }
+                _ => self.rig.lease(completion),
+            };
             news.pieces.push(lease.to_vec());
             if op.thing == Some(Thing::Tcp) {
                 self.world.end(Thing::Tcp).waited[Side::Read as usize] = Some(kind(&op.request));

@@ -45,6 +45,7 @@ pub(super) fn request(
             let (fd, into) = (fd(world, thing), Into::Group);
             (Some(thing), Request::Recv { fd, into, multi: false, total: 0 })
         }
+        Step::RecvMsg(thing) => (Some(thing), Request::RecvMsg { fd: fd(world, thing) }),
         Step::Stream(thing, total) => {
             let (fd, total) = (fd(world, thing), if totals { total } else { 0 });
             (Some(thing), Request::Recv { fd, into: Into::Group, multi: true, total })
@@ -175,7 +176,10 @@ pub(super) enum Side {
 
 pub(super) fn side(request: &Request) -> Option<Side> {
     match request {
-        Request::Read { .. } | Request::Recv { .. } | Request::Accept { .. } => Some(Side::Read),
+        Request::Read { .. }
+        | Request::Recv { .. }
+        | Request::RecvMsg { .. }
+        | Request::Accept { .. } => Some(Side::Read),
         Request::Write { .. }
         | Request::Send { .. }
         | Request::SendMsg { .. }
@@ -188,7 +192,7 @@ pub(super) fn side(request: &Request) -> Option<Side> {
 pub(super) fn length(request: &Request, buf: &[u8]) -> usize {
     match *request {
         Request::Write { len, .. } | Request::Send { len, .. } => len as usize,
-        Request::Recv { into: Into::Group, .. } => SIZE,
+        Request::Recv { into: Into::Group, .. } | Request::RecvMsg { .. } => SIZE,
         Request::SendMsg { .. } | Request::Recv { .. } | Request::Read { .. } => buf.len(),
         Request::Accept { .. } | Request::Connect { .. } => 1,
         _ => 0,
@@ -199,7 +203,10 @@ pub(super) fn length(request: &Request, buf: &[u8]) -> usize {
 pub(super) fn kind(request: &Request) -> u8 {
     match request {
         Request::Read { .. } | Request::Write { .. } => 0,
-        Request::Recv { .. } | Request::Send { .. } | Request::SendMsg { .. } => 1,
+        Request::Recv { .. }
+        | Request::RecvMsg { .. }
+        | Request::Send { .. }
+        | Request::SendMsg { .. } => 1,
         _ => 2,
     }
 }

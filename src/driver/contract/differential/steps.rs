@@ -103,6 +103,8 @@ pub(super) enum Step {
     Nop,
     Recv(Thing, u32),
     RecvPool(Thing),
+    /// Datagrams into buffers of their own.
+    RecvMsg(Thing),
     /// A multishot with a total.
     Stream(Thing, u32),
     Read(Thing, u32, At),
@@ -171,6 +173,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (inward(), len()).prop_map(|(thing, len)| Step::Recv(thing, len)),
         3 => inward().prop_map(Step::RecvPool),
         5 => (inward(), select(vec![0, 0, 6, 5000])).prop_map(|(thing, n)| Step::Stream(thing, n)),
+        3 => inward().prop_map(Step::RecvMsg),
         3 => (on(vec![PipeIn, File, Event]), small(), at())
             .prop_map(|(thing, len, at)| Step::Read(thing, len, at)),
         3 => (on(vec![PipeOut, File, Event]), small(), at())

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use super::steps::{BIG, How, Path, Thing};
+use crate::buf::Pool;
 use crate::driver::Driver;
 use crate::driver::contract::{Rig, STUCK, listener, pair, pattern, tcp_pair};
 use crate::op::Call;
@@ -83,6 +84,7 @@ impl World {
         fs::write(dir.join("there"), &BYTES[..10_000]).unwrap();
         let names = ["there", "missing", "", "new", ""]
             .map(|name| CString::new(dir.join(name).as_os_str().as_bytes()).unwrap());
+        rig.pool.open_messages().unwrap();
         let (refuses, nobody) = bound(rig);
         let (listening, address) = listener();
         let mut world = Self {
@@ -228,7 +230,8 @@ impl World {
             }
         }
         rig.close(self.refuses);
-        lines.push(format!("{} buffers", rig.pool.available()));
+        let messages = rig.pool.messages().map_or(0, Pool::available);
+        lines.push(format!("{} buffers, {messages} for messages", rig.pool.available()));
         lines
     }
 }
