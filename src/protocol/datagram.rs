@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use super::base::Phase;
 use super::connect::{CloseOnDrop, has_ended, name_of};
-use super::datagram_pump::{self, State};
+use super::datagram_pump;
+use super::datagram_state::State;
 use crate::net::UdpSocket;
 use crate::runtime::current;
 

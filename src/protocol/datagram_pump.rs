@@ -2,127 +2,21 @@
 //!
 //! A send is a call that ends at once. What finds no room stands in a queue, and its first waits for some.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::base::{Base, Flow, Phase};
+use super::base::{Flow, Phase};
 use super::callback::Callback;
 use super::datagram::{DatagramProtocol, DatagramTransport};
+use super::datagram_state::{State, finds_no_room, try_send};
 use crate::net::{Datagram, UdpSocket};
 use crate::task::{Spawn, poll_proceed, spend};
 
-/// What a datagram that waits counts beside its bytes: as in asyncio.
-const HEADER: usize = 8;
-
 type Sending = Pin<Box<dyn Future<Output = io::Result<()>>>>;
-
-pub(super) struct State {
-    base: Base,
-    /// `None` after the end.
-    socket: RefCell<Option<Rc<UdpSocket>>>,
-    pub(super) peer: Option<SocketAddr>,
-    pub(super) local: Option<SocketAddr>,
-    /// What found no room.
-    queue: RefCell<VecDeque<Outgoing>>,
-    queued: Cell<usize>,
-    /// Of sends, to be told.
-    errors: RefCell<VecDeque<io::Error>>,
-    /// The protocol of the next callback.
-    pub(super) next: Cell<Option<Box<dyn DatagramProtocol>>>,
-}
-
-struct Outgoing {
-    data: Rc<[u8]>,
-    /// `None`: to the peer.
-    to: Option<SocketAddr>,
-}
-
-impl Deref for State {
-    type Target = Base;
-
-    fn deref(&self) -> &Base {
-        &self.base
-    }
-}
-
-impl State {
-    fn socket(&self) -> Option<Rc<UdpSocket>> {
-        self.socket.borrow().clone()
-    }
-
-    /// Whether more than the high mark waits.
-    pub(super) fn send(&self, data: &[u8], to: Option<SocketAddr>) -> bool {
-        let socket = self.socket().filter(|_| self.is_open());
-        let Some(socket) = socket else {
-            self.drop_write();
-            return false;
-        };
-        if self.queue.borrow().is_empty() {
-            match try_send(&socket, data, to) {
-                Ok(()) => return self.is_over(0),
-                Err(error) if finds_no_room(&error) => {}
-                Err(error) => {
-                    self.fail(error);
-                    return self.is_over(0);
-                }
-            }
-        }
-        self.queue(data, to)
-    }
-
-    /// Queues what finds no room.
-    fn queue(&self, data: &[u8], to: Option<SocketAddr>) -> bool {
-        self.wake_pump();
-        self.queue.borrow_mut().push_back(Outgoing { data: data.into(), to });
-        self.queued.set(self.queued.get() + data.len() + HEADER);
-        self.is_over(self.queued.get())
-    }
-
-    /// Has the protocol be told of it.
-    fn fail(&self, error: io::Error) {
-        self.errors.borrow_mut().push_back(error);
-        self.wake_pump();
-    }
-
-    /// Takes the first out of the queue: it has gone.
-    fn advance(&self) {
-        if let Some(gone) = self.queue.borrow_mut().pop_front() {
-            self.queued.set(self.queued.get() - gone.data.len() - HEADER);
-        }
-    }
-
-    pub(super) fn abort(&self) {
-        if self.base.abort() {
-            self.queue.borrow_mut().clear();
-            self.queued.set(0);
-        }
-    }
-
-    pub(super) fn buffered(&self) -> usize {
-        self.queued.get()
-    }
-}
-
-fn try_send(socket: &UdpSocket, data: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
-    let sent = match to {
-        Some(to) => socket.try_send_to(data, to),
-        None => socket.try_send(data),
-    };
-    sent.map(drop)
-}
-
-/// Whether it may go later.
-fn finds_no_room(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
-}
 
 /// Begins: the protocol is called from the loop's next turn on.
 ///
@@ -135,16 +29,7 @@ pub(super) fn start(
     name: Arc<str>,
     made_at: &'static Location<'static>,
 ) -> DatagramTransport {
-    let transport = DatagramTransport(Rc::new(State {
-        base: Base::new(made_at),
-        peer: socket.peer_addr().ok(),
-        local: socket.local_addr().ok(),
-        socket: RefCell::new(Some(Rc::new(socket))),
-        queue: RefCell::default(),
-        queued: Cell::new(0),
-        errors: RefCell::default(),
-        next: Cell::new(None),
-    }));
+    let transport = DatagramTransport(Rc::new(State::new(socket, made_at)));
     let pump = Pump {
         transport: transport.clone(),
         protocol: Some(protocol),
@@ -267,10 +152,7 @@ impl Pump {
             let lost = || protocol.connection_lost(end.err());
             Callback::ConnectionLost.contain(state.made_at, lost);
         }
-        state.queue.borrow_mut().clear();
-        state.queued.set(0);
-        let socket = state.socket.take();
-        drop(socket);
+        state.let_go();
         Callback::Drop.contain(state.made_at, || drop(old));
         Callback::Drop.contain(state.made_at, || drop(protocol));
         state.begun.set();
@@ -343,6 +225,9 @@ fn deliver(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::protocol::create_datagram_endpoint;
 

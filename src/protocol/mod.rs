@@ -71,6 +71,7 @@ mod callbacks;
 mod connect;
 mod datagram;
 mod datagram_pump;
+mod datagram_state;
 mod pump;
 mod state;
 mod transport;
