@@ -37,8 +37,8 @@ struct State {
     core: Rc<Core>,
     /// `None` once it has been closed.
     handle: RefCell<Option<Handle>>,
-    /// What had come and was not read when it was closed.
-    rest: RefCell<Inbox>,
+    /// What had come and was not read when it was closed; an open one has no need of it.
+    rest: RefCell<Option<Box<Inbox>>>,
     /// The socket while a close sends what was written.
     closing: RefCell<Weak<Socket>>,
     heir: Rc<Heir>,
@@ -63,7 +63,7 @@ impl Link {
         Self(Rc::new(State {
             core: handle.0.core().clone(),
             handle: RefCell::new(Some(handle)),
-            rest: RefCell::new(Inbox::new()),
+            rest: RefCell::new(None),
             closing: RefCell::new(Weak::new()),
             heir: Rc::default(),
             peer: RefCell::new(None),
@@ -103,7 +103,12 @@ impl Link {
     ) -> Poll<io::Result<T>> {
         ready!(poll_proceed(cx));
         spend();
-        Poll::Ready(Ok(take(&mut self.0.rest.borrow_mut())))
+        Poll::Ready(Ok(self.with_rest(take)))
+    }
+
+    fn with_rest<T>(&self, f: impl FnOnce(&mut Inbox) -> T) -> T {
+        let mut rest = self.0.rest.borrow_mut();
+        f(rest.get_or_insert_with(|| Box::new(Inbox::new())))
     }
 
     /// Takes all of `bytes` in, however much is before them.
@@ -188,7 +193,7 @@ impl Link {
         let Some(handle) = self.0.handle.take() else { return };
         handle.0.bequeath(self.0.heir.clone());
         let rest = handle.0.take_parked();
-        let old = self.0.rest.replace(rest);
+        let old = self.0.rest.replace(Some(Box::new(rest)));
         self.0.closing.replace(Rc::downgrade(&handle.0));
         let reader = handle.0.take_reader();
         drop(handle);

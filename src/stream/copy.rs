@@ -80,7 +80,7 @@ async fn one_way(reader: &mut Reader, writer: &Writer) -> io::Result<u64> {
     let copied = copy(reader, writer).await?;
     match writer.write_eof() {
         // It is gone, and has had all.
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {}
         ended => ended?,
     }
     writer.flush().await?;

@@ -37,6 +37,16 @@ use crate::net::{Inbox, Link};
 /// # std::io::Result::Ok(())
 /// # }).unwrap();
 /// ```
+///
+/// Two who read at once, which asyncio refuses when it happens, do not compile:
+///
+/// ```compile_fail,E0499
+/// # use ringloop::stream::Reader;
+/// async fn both(mut reader: Reader) {
+///     let (one, other) = (reader.read_chunk(), reader.read_chunk());
+///     ringloop::future::gather((one, other)).await;
+/// }
+/// ```
 #[doc(alias = "StreamReader")]
 #[derive(Debug)]
 pub struct Reader {

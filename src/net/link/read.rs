@@ -25,7 +25,7 @@ impl Link {
     pub(crate) fn with_parked<T>(&self, f: impl FnOnce(&mut Inbox) -> T) -> T {
         match self.socket() {
             Some(socket) => f(&mut socket.inbox.borrow_mut()),
-            None => f(&mut self.0.rest.borrow_mut()),
+            None => self.with_rest(f),
         }
     }
 
@@ -33,7 +33,7 @@ impl Link {
     pub(crate) fn put_back(&self, bytes: &[u8]) {
         match self.socket() {
             Some(socket) => socket.put_back(bytes),
-            None => put_back(&mut self.0.rest.borrow_mut(), self.0.core.pool(), bytes),
+            None => self.with_rest(|rest| put_back(rest, self.0.core.pool(), bytes)),
         }
     }
 
