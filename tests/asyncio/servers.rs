@@ -1,4 +1,4 @@
-//! Servers (S-02, S-03, L-27 to L-29, L-31, L-33 to L-37; checks 97, 104, 122 to 125, 127).
+//! Servers (S-02, S-03, L-27 to L-31, L-33 to L-37; checks 97, 104, 122 to 127).
 
 mod closing;
 mod handlers;

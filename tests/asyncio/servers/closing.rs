@@ -1,8 +1,9 @@
-//! Closing, and waiting for the end (L-33 to L-37; checks 122 to 124).
+//! Closing, and waiting for the end (L-30, L-33 to L-37; checks 122 to 124, 126).
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Write};
-use std::net::{Shutdown, TcpStream as StdStream};
+use std::net::{Shutdown, TcpListener as StdListener, TcpStream as StdStream};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use ringloop::server::{Server, start_server};
 use ringloop::stream::{Reader, Writer, open_connection};
 use ringloop::{metrics, spawn};
 
-use super::{LOCAL, answers, client, echo_server, end, is_refused, turns, until};
-use crate::support::{OnDrop, alone, poll_once, run_on_each};
+use super::{LOCAL, answers, client, echo, echo_server, end, is_refused, telling, turns, until};
+use crate::support::{OnDrop, alone, on_each_backend, poll_once, run_on_each};
 
 // L-36, check 122.
 // Seen to fail when the drop of `serve_forever` did not close.
@@ -284,5 +285,38 @@ fn a_server_that_its_handler_closes_lets_the_handler_go() {
         assert_eq!(says, "closed");
         until(|| gone.get() == 1).await;
         assert_eq!(Rc::strong_count(&server), 1);
+    });
+}
+
+// L-30, check 126: other errors of an accept.
+// Seen to fail when the error was not kept for `serve_forever`.
+#[test]
+fn a_listener_that_fails_is_told_and_the_last_one_ends_serve_forever() {
+    on_each_backend(|builder| {
+        let (mut runtime, told) = telling(builder);
+        runtime.block_on(async {
+            let std: [_; 2] = std::array::from_fn(|_| StdListener::bind(LOCAL).unwrap());
+            // Whoever else has a socket may shut it down.
+            let [one, other] =
+                std.each_ref().map(|std| StdStream::from(OwnedFd::from(std.try_clone().unwrap())));
+            let listeners = std.map(|std| TcpListener::from_std(std).unwrap());
+            let server = Server::builder().start_server_on(listeners, echo).unwrap();
+            let address = server.sockets()[1];
+            let mut serving = Box::pin(server.serve_forever());
+            assert!(poll_once(&mut serving).is_pending());
+            one.shutdown(Shutdown::Both).unwrap();
+            until(|| server.sockets().len() == 1).await;
+            let client = client(address).await;
+            assert!(server.is_serving());
+            other.shutdown(Shutdown::Both).unwrap();
+            until(|| !server.is_serving()).await;
+            drop(client);
+            let error = serving.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        });
+        let told: Vec<_> = told.try_iter().collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        let says = "a server's listener failed: Invalid argument";
+        assert!(told.iter().all(|text| text.starts_with(says)), "{told:?}");
     });
 }
