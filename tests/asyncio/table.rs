@@ -18,16 +18,29 @@ fn rows() -> BTreeMap<String, String> {
     rows.filter(|(number, _)| number != "number").collect()
 }
 
-/// The numbers of the contracts that concern tasks.
+/// The numbers of the contracts, but for those of TLS and of subprocesses.
 fn numbers() -> Vec<String> {
-    let ranges = [("R", 9), ("T", 35), ("Y", 19), ("Q", 12), ("X", 9), ("F", 12), ("D", 13)];
+    let ranges = [
+        ("R", 9),
+        ("T", 35),
+        ("Y", 19),
+        ("Q", 12),
+        ("X", 9),
+        ("S", 28),
+        ("F", 12),
+        ("TR", 31),
+        ("PR", 19),
+        ("L", 59),
+        ("D", 13),
+    ];
     let mut all: Vec<String> = Vec::new();
     for (letter, last) in ranges {
         all.extend((1..=last).map(|n| format!("{letter}-{n:02}")));
     }
     all.extend((1..=6).map(|n| format!("G-A{n}")));
-    all.extend((1..=16).chain([48]).chain(51..=59).map(|n| format!("L-{n:02}")));
-    all.extend((1..=92).chain(147..=150).map(|n| format!("check {n}")));
+    let of_tls_and_processes = [131..=139, 141..=143, 146..=146];
+    let others = |n: &u32| !of_tls_and_processes.iter().any(|range| range.contains(n));
+    all.extend((1..=150).filter(others).map(|n| format!("check {n}")));
     all
 }
 

@@ -194,7 +194,7 @@ fn those_who_drain_are_told_of_a_reset() {
     });
 }
 
-// S-21, TR-11, check 117.
+// S-21, S-26, TR-11, check 117.
 #[test]
 fn the_end_of_writing_comes_behind_what_was_written_and_reading_goes_on() {
     run_on_each(|| async {
