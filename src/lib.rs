@@ -1,5 +1,5 @@
 //! **ringloop** is an io_uring-first, completion-based, thread-per-core async runtime for Linux, with
-//! the feature set of Python's asyncio in the making.
+//! the feature set of Python's asyncio.
 //!
 //! ```no_run
 //! use ringloop::net::TcpListener;
@@ -35,7 +35,8 @@
 //!
 //! # From here
 //!
-//! - [`net`]: TCP. [`fs`]: files at positions. [`time`]: sleeping, limits, ticks.
+//! - [`stream`]: a reader and a writer. [`protocol`]: callbacks. [`server`]: whom they serve.
+//! - [`net`]: TCP, UDP, Unix sockets, pipes, names. [`fs`]: files at positions. [`time`]: sleeping, limits, ticks.
 //! - [`task`]: tasks, groups, cancel tokens. [`future`]: several futures at once. [`signal`], [`blocking`].
 //! - [`sync`]: locks and channels of one thread. [`queue`]: queues with an end.
 //! - [`Builder`]: a runtime with settings. [`metrics`]: what it has done. [`debug`]: what it waits for.
