@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use ringloop::Builder;
 use ringloop::net::{TcpListener, TcpStream};
+use ringloop::protocol::{Protocol, Transport, connect_accepted_socket};
 
 async fn serve(listener: TcpListener, api: Api) -> io::Result<()> {
     loop {
@@ -22,6 +23,7 @@ async fn serve(listener: TcpListener, api: Api) -> io::Result<()> {
                 Api::Chunk => echo_chunks(stream).await,
                 Api::Slice => echo_slices(stream).await,
                 Api::Stream => echo_stream(stream).await,
+                Api::Protocol => echo_protocol(stream).await,
             };
         });
     }
@@ -60,6 +62,26 @@ async fn echo_stream(stream: TcpStream) -> io::Result<()> {
     writer.write_eof()
 }
 
+/// The same by asyncio's callbacks; the connection is a task of its own from here on.
+async fn echo_protocol(stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    connect_accepted_socket(|| Echo, stream).await.map(drop)
+}
+
+struct Echo;
+
+impl Protocol for Echo {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        if transport.write(data) {
+            transport.pause_reading(); // the client is slow to read: no more of it until it has
+        }
+    }
+
+    fn resume_writing(&mut self, transport: &Transport) {
+        transport.resume_reading();
+    }
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,6 +111,7 @@ enum Api {
     Chunk,
     Slice,
     Stream,
+    Protocol,
 }
 
 struct Options {
@@ -97,8 +120,7 @@ struct Options {
     api: Api,
 }
 
-const OPTIONS: &str =
-    "--host IP, --port 0-65535, --backend auto|uring|epoll, --cpu N and --api chunk|slice|stream";
+const OPTIONS: &str = "--host IP, --port 0-65535, --backend auto|uring|epoll, --cpu N and --api chunk|slice|stream|protocol";
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -123,6 +145,7 @@ impl Options {
             ("--api", "chunk") => self.api = Api::Chunk,
             ("--api", "slice") => self.api = Api::Slice,
             ("--api", "stream") => self.api = Api::Stream,
+            ("--api", "protocol") => self.api = Api::Protocol,
             _ => return None,
         }
         Some(())

@@ -18,7 +18,7 @@ usage: echo_bench [options]
                        (one of these three given, the others are 50, 64 and 1)
   --backend LIST       uring, epoll, auto, or several of them (uring,epoll)
   --api LIST           chunk (leases sent back without a copy), slice, and the same by reader and
-                       writer: stream, stream-slice (chunk)
+                       writer: stream, stream-slice, and by callbacks: protocol (chunk)
   --seconds N          measured seconds a cell and server, in up to five rounds (4)
   --json FILE          also write the figures to this file";
 
@@ -29,6 +29,7 @@ pub(crate) enum Api {
     Slice,
     Stream,
     StreamSlice,
+    Protocol,
 }
 
 impl Api {
@@ -38,6 +39,7 @@ impl Api {
             "slice" => Some(Self::Slice),
             "stream" => Some(Self::Stream),
             "stream-slice" => Some(Self::StreamSlice),
+            "protocol" => Some(Self::Protocol),
             _ => None,
         }
     }
@@ -50,6 +52,7 @@ impl fmt::Display for Api {
             Self::Slice => "slice",
             Self::Stream => "stream",
             Self::StreamSlice => "stream-slice",
+            Self::Protocol => "protocol",
         })
     }
 }
@@ -139,7 +142,8 @@ impl Options {
                     backends = value("auto, uring or epoll")?.list(|b| b.parse().ok())?
                 }
                 "--api" => {
-                    apis = value("chunk, slice, stream or stream-slice")?.list(Api::parse)?
+                    apis =
+                        value("chunk, slice, stream, stream-slice or protocol")?.list(Api::parse)?
                 }
                 "--seconds" => {
                     seconds = value("a number from 0.1 to 3600")?

@@ -21,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use ringloop::net::{TcpListener, TcpStream};
+use ringloop::protocol::{Protocol, Transport, connect_accepted_socket};
 use ringloop::{BackendChoice, Builder};
 
 use crate::args::{Api, Kind};
@@ -176,6 +177,7 @@ fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
                     Api::Slice => echo_slices(stream).await,
                     Api::Stream => echo_stream(stream).await,
                     Api::StreamSlice => echo_stream_slices(stream).await,
+                    Api::Protocol => echo_protocol(stream).await,
                 };
             });
         }
@@ -222,6 +224,25 @@ async fn echo_stream_slices(stream: TcpStream) -> io::Result<()> {
             return writer.write_eof();
         }
         writer.write_all(&buffer[..n]).await?;
+    }
+}
+
+async fn echo_protocol(stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    connect_accepted_socket(|| Echo, stream).await.map(drop)
+}
+
+struct Echo;
+
+impl Protocol for Echo {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        if transport.write(data) {
+            transport.pause_reading();
+        }
+    }
+
+    fn resume_writing(&mut self, transport: &Transport) {
+        transport.resume_reading();
     }
 }
 

@@ -14,7 +14,7 @@
 //! one connection that has much to tell gives way to the others. The connection lives until it is closed by either
 //! side: nobody needs to hold its `Transport`.
 //!
-//! Where code awaits what it needs, [streams](crate::net) are simpler. Protocols are for code that reacts.
+//! Where code awaits what it needs, [streams](crate::stream) are simpler. Protocols are for code that reacts.
 //!
 //! # Flow control
 //!
