@@ -39,59 +39,61 @@ impl Drop for Busy {
 // Seen to fail when only those looked for room who began to accept, not those who were at it.
 #[test]
 fn two_listeners_share_one_limit_and_everybody_has_a_turn() {
-    run_on_each(|| async {
-        let addresses = ["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
-        let (now, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-        let (of, at) = (now.clone(), most.clone());
-        let server = Server::builder()
-            .max_connections(3)
-            .start_server(&addresses[..], move |reader: Reader, writer: Writer| {
-                let busy = Busy::begin(&of, &at);
-                async move {
-                    let _busy = busy;
-                    echo(reader, writer).await
-                }
-            })
-            .await
-            .unwrap();
-        let sockets = server.sockets();
-        let mut clients = Vec::new();
-        let dial = |i: usize| {
-            let mut client = StdStream::connect(sockets[i % 2]).unwrap();
-            client.write_all(b"x").unwrap();
-            client.set_nonblocking(true).unwrap();
-            client
-        };
-        // Both wait for a connection when there is one place left, and then there are two dials.
-        clients.extend((0..2).map(dial));
-        until(|| server.connections() == 2).await;
-        turns(50).await;
-        clients.extend((2..60).map(dial));
-        until(|| server.connections() >= 3).await;
-        turns(50).await;
-        assert_eq!(server.connections(), 3);
-        let before = descriptors();
-        turns(200).await;
-        assert_eq!(descriptors(), before, "nobody is accepted ahead");
-        // Whoever is answered goes, and lets the next one in.
-        let mut answered = 0;
-        while answered < 60 {
-            until(|| {
-                clients.iter_mut().any(|client| {
-                    client.read(&mut [0]).is_ok_and(|n| n == 1) && {
-                        let _ = client.shutdown(std::net::Shutdown::Both);
-                        true
+    alone("servers::limits::two_listeners_share_one_limit_and_everybody_has_a_turn", || {
+        run_on_each(|| async {
+            let addresses = ["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
+            let (now, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+            let (of, at) = (now.clone(), most.clone());
+            let server = Server::builder()
+                .max_connections(3)
+                .start_server(&addresses[..], move |reader: Reader, writer: Writer| {
+                    let busy = Busy::begin(&of, &at);
+                    async move {
+                        let _busy = busy;
+                        echo(reader, writer).await
                     }
                 })
-            })
-            .await;
-            answered += 1;
-            assert!(server.connections() <= 3);
-        }
-        assert_eq!(most.get(), 3);
-        drop(clients);
-        assert_eq!(server.shutdown(Duration::from_secs(20)).await, 0);
-        nothing_is_left().await;
+                .await
+                .unwrap();
+            let sockets = server.sockets();
+            let mut clients = Vec::new();
+            let dial = |i: usize| {
+                let mut client = StdStream::connect(sockets[i % 2]).unwrap();
+                client.write_all(b"x").unwrap();
+                client.set_nonblocking(true).unwrap();
+                client
+            };
+            // Both wait for a connection when there is one place left, and then there are two dials.
+            clients.extend((0..2).map(dial));
+            until(|| server.connections() == 2).await;
+            turns(50).await;
+            clients.extend((2..60).map(dial));
+            until(|| server.connections() >= 3).await;
+            turns(50).await;
+            assert_eq!(server.connections(), 3);
+            let before = descriptors();
+            turns(200).await;
+            assert_eq!(descriptors(), before, "nobody is accepted ahead");
+            // Whoever is answered goes, and lets the next one in.
+            let mut answered = 0;
+            while answered < 60 {
+                until(|| {
+                    clients.iter_mut().any(|client| {
+                        client.read(&mut [0]).is_ok_and(|n| n == 1) && {
+                            let _ = client.shutdown(std::net::Shutdown::Both);
+                            true
+                        }
+                    })
+                })
+                .await;
+                answered += 1;
+                assert!(server.connections() <= 3);
+            }
+            assert_eq!(most.get(), 3);
+            drop(clients);
+            assert_eq!(server.shutdown(Duration::from_secs(20)).await, 0);
+            nothing_is_left().await;
+        });
     });
 }
 
