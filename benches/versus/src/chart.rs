@@ -86,7 +86,11 @@ fn block(svg: &mut String, at: (f64, f64), panel: &Panel, bars: &[(Server, f64)]
         let (line, length) = (top + i as f64 * LINE, ratio.min(MOST) * scale);
         let class = match server {
             Server::LimitUring | Server::LimitEpoll => "limit",
-            Server::Ringloop | Server::RingloopSlices | Server::RingloopEpoll => "ringloop",
+            Server::Ringloop
+            | Server::RingloopSlices
+            | Server::RingloopEpoll
+            | Server::RingloopStream
+            | Server::RingloopProtocol => "ringloop",
             _ => "rival",
         };
         text(svg, x, line + 11.0, "", server.name());

@@ -15,6 +15,10 @@ pub(crate) enum Server {
     RingloopSlices,
     /// ringloop on epoll, received pieces lent.
     RingloopEpoll,
+    /// ringloop on io_uring, by `stream`: a reader, a writer, and `drain`.
+    RingloopStream,
+    /// ringloop on io_uring, by `protocol`: a callback that writes what it is given.
+    RingloopProtocol,
     /// One thread, `current_thread` with a `LocalSet`.
     Tokio,
     Monoio,
@@ -25,12 +29,14 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::LimitUring,
         Self::LimitEpoll,
         Self::Ringloop,
         Self::RingloopSlices,
         Self::RingloopEpoll,
+        Self::RingloopStream,
+        Self::RingloopProtocol,
         Self::Tokio,
         Self::Monoio,
         Self::Compio,
@@ -46,6 +52,8 @@ impl Server {
             Self::Ringloop => "ringloop",
             Self::RingloopSlices => "ringloop-slices",
             Self::RingloopEpoll => "ringloop-epoll",
+            Self::RingloopStream => "ringloop-stream",
+            Self::RingloopProtocol => "ringloop-protocol",
             Self::Tokio => "tokio",
             Self::Monoio => "monoio",
             Self::Compio => "compio",

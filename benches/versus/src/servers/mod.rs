@@ -29,6 +29,8 @@ pub(crate) fn serve(server: Server, listener: TcpListener, workload: Workload) -
         Server::Ringloop => ringloop::leases(listener, ::ringloop::BackendChoice::Uring),
         Server::RingloopSlices => ringloop::slices(listener, workload.buffer()),
         Server::RingloopEpoll => ringloop::leases(listener, ::ringloop::BackendChoice::Epoll),
+        Server::RingloopStream => ringloop::streams(listener, workload.buffer()),
+        Server::RingloopProtocol => ringloop::protocols(listener),
         Server::Tokio => tokio::serve(listener, workload.buffer()),
         Server::Monoio => monoio::serve(listener, workload.buffer()),
         Server::Compio => compio::serve(listener, workload.buffer()),
