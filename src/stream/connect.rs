@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Reader, Writer};
-use crate::net::{Link, TcpStream, ToSocketAddrs, UnixStream};
+use crate::net::{Link, PipeReader, PipeWriter, TcpStream, ToSocketAddrs, UnixStream};
 
 /// Connects, and gives a reader and a writer; asyncio's [`open_connection`].
 ///
@@ -89,6 +89,37 @@ impl TcpStream {
     /// reader's.
     pub fn into_stream(self) -> (Reader, Writer) {
         pair(Link::from(self))
+    }
+}
+
+impl PipeReader {
+    /// The pipe as a reader: lines, records, limits. Bytes that have come and were not read are the
+    /// reader's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::{Command, Stdio};
+    /// use ringloop::net::PipeReader;
+    ///
+    /// ringloop::run(async {
+    ///     let mut child = Command::new("printf").arg("one\\ntwo\\n").stdout(Stdio::piped()).spawn()?;
+    ///     let mut output = PipeReader::from_std(child.stdout.take().unwrap())?.into_stream();
+    ///     let mut line = String::new();
+    ///     output.read_line(&mut line).await?;
+    ///     assert_eq!(line, "one\n");
+    ///     child.wait().map(drop)
+    /// }).unwrap();
+    /// ```
+    pub fn into_stream(self) -> Reader {
+        Reader::new(Link::from(self))
+    }
+}
+
+impl PipeWriter {
+    /// The pipe as a writer, which never waits but to drain. Its `write_eof` is its close.
+    pub fn into_stream(self) -> Writer {
+        Writer::new(Link::from(self))
     }
 }
 

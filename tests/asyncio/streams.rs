@@ -5,6 +5,7 @@ mod copying;
 mod cut;
 mod limits;
 mod peers;
+mod pipes;
 mod reading;
 mod records;
 mod unix;
