@@ -280,7 +280,7 @@ mod tests {
             "--pipeline -1",
             "--pipeline 99999999999999999999",
             "--backend kqueue",
-            "--api protocol",
+            "--api callback",
             "--seconds 0",
             "--seconds NaN",
             "--sizes 3",

@@ -88,8 +88,10 @@ async fn connecting(cut: Cut) -> Ends {
     let listener = TcpListener::bind(LOCAL).await.unwrap();
     let (noting, to) = (Noting::default(), listener.local_addr().unwrap());
     let got = cut.off(create_connection(|| noting.clone(), to), || {}).await;
+    let ends = noting.after(cut, got).await;
+    // Not before: whom nobody has accepted is reset.
     drop(listener);
-    noting.after(cut, got).await
+    ends
 }
 
 async fn taking_over(cut: Cut) -> Ends {
