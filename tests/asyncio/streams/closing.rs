@@ -201,3 +201,32 @@ fn addresses_stay_after_the_close() {
         assert_eq!(writer.set_nodelay(true).unwrap_err().kind(), ErrorKind::NotConnected);
     });
 }
+
+// S-18: as `close_clients` finds its handlers.
+// Seen to turn the loop for ever when who takes whatever there is was asked after the end.
+#[test]
+fn whoever_takes_all_there_is_ends_at_the_close_of_its_own_writer() {
+    run_on_each(|| async {
+        for (skip, early) in [(false, false), (false, true), (true, false), (true, true)] {
+            let ((mut reader, writer), mut theirs) = with_std().await;
+            theirs.write_all(b"xpart").unwrap();
+            reader.read_exact(&mut [0]).await.unwrap();
+            if early {
+                writer.close();
+            }
+            let reading = spawn(async move {
+                let read = if skip {
+                    reader.skip_line().await
+                } else {
+                    reader.read_to_end(&mut Vec::new()).await
+                };
+                (read.unwrap(), reader.at_eof())
+            });
+            turns(5).await;
+            writer.close();
+            turns(100).await;
+            assert!(reading.is_finished(), "it looks for more, skip: {skip}, early: {early}");
+            assert_eq!(reading.await.unwrap(), (4, true));
+        }
+    });
+}
