@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::base::{Base, Flow, Phase};
 use super::callback::Callback;
@@ -206,6 +206,11 @@ impl Pump {
             if matches!(state.phase.get(), Phase::Aborted | Phase::Lost) {
                 return Poll::Ready(Ok(()));
             }
+            if !state.errors.borrow().is_empty() {
+                // An answer to it may fail at once, and so may the answer to that.
+                ready!(poll_proceed(cx));
+                spend();
+            }
             let error = state.errors.borrow_mut().pop_front();
             if let Some(error) = error {
                 *callback = Callback::ErrorReceived;
@@ -237,7 +242,7 @@ impl Pump {
             if state.phase.get() == Phase::Closing {
                 return Poll::Pending;
             }
-            match std::task::ready!(socket.poll_recv(cx)) {
+            match ready!(socket.poll_recv(cx)) {
                 Ok(datagram) => {
                     *callback = Callback::DatagramReceived;
                     deliver(&datagram, &mut **protocol, transport);
@@ -295,11 +300,11 @@ fn poll_send(
     cx: &mut Context<'_>,
 ) -> Poll<bool> {
     let sent = match sending {
-        Some(waiting) => std::task::ready!(waiting.as_mut().poll(cx)),
+        Some(waiting) => ready!(waiting.as_mut().poll(cx)),
         None => {
             let queue = state.queue.borrow();
             let Some(first) = queue.front() else { return Poll::Ready(false) };
-            std::task::ready!(poll_proceed(cx));
+            ready!(poll_proceed(cx));
             spend();
             match try_send(socket, &first.data, first.to) {
                 Err(error) if finds_no_room(&error) => {
@@ -313,7 +318,7 @@ fn poll_send(
                         sent.map(drop)
                     };
                     let waiting = sending.insert(Box::pin(waiting));
-                    std::task::ready!(waiting.as_mut().poll(cx))
+                    ready!(waiting.as_mut().poll(cx))
                 }
                 sent => sent,
             }

@@ -250,3 +250,21 @@ fn another_protocol_takes_over_and_the_end_of_the_runtime_is_told() {
         );
     });
 }
+
+// Seen to hold up the loop for ever.
+#[test]
+fn an_answer_to_each_error_that_fails_itself_lets_others_run() {
+    run_on_each(|| async {
+        let (socket, here) = bound().await;
+        let log = Log::default();
+        let again = Noting::new(&log, move |_, transport| {
+            let _ = transport.send_to(&[0; 70_000], here);
+        });
+        let transport = create_datagram_endpoint(|| again, socket).await.unwrap();
+        some_turns().await;
+        transport.close();
+        transport.wait_closed().await;
+        assert!(log.all().matches("error").count() > 100, "it was told of each");
+        assert!(log.all().ends_with(" lost"));
+    });
+}
