@@ -199,10 +199,7 @@ impl Pump {
             state.begun.set();
         }
         loop {
-            if let Some(next) = state.next.take() {
-                *callback = Callback::Drop;
-                *protocol = next;
-            }
+            exchange(state, protocol, callback);
             if matches!(state.phase.get(), Phase::Aborted | Phase::Lost) {
                 return Poll::Ready(Ok(()));
             }
@@ -244,8 +241,7 @@ impl Pump {
             }
             match ready!(socket.poll_recv(cx)) {
                 Ok(datagram) => {
-                    *callback = Callback::DatagramReceived;
-                    deliver(&datagram, &mut **protocol, transport);
+                    deliver(&datagram, protocol, transport, callback);
                 }
                 // What the network has reported; else the runtime has ended.
                 Err(error) if error.raw_os_error().is_some() => {
@@ -292,6 +288,14 @@ impl Drop for Pump {
     }
 }
 
+/// The next callback is of the protocol that was set last; the drop of one may set another.
+fn exchange(state: &State, protocol: &mut Box<dyn DatagramProtocol>, callback: &mut Callback) {
+    while let Some(next) = state.next.take() {
+        *callback = Callback::Drop;
+        *protocol = next;
+    }
+}
+
 /// Sends the first of the queue: whether there was one, and it has gone, or failed.
 fn poll_send(
     state: &State,
@@ -335,13 +339,16 @@ fn poll_send(
 /// Tells of a datagram, or of each of those that came in one piece.
 fn deliver(
     datagram: &Datagram,
-    protocol: &mut dyn DatagramProtocol,
+    protocol: &mut Box<dyn DatagramProtocol>,
     transport: &DatagramTransport,
+    callback: &mut Callback,
 ) {
     for data in datagram.segments() {
+        exchange(&transport.0, protocol, callback);
         if transport.is_closing() {
             return;
         }
+        *callback = Callback::DatagramReceived;
         protocol.datagram_received(transport, data, datagram.addr());
     }
 }

@@ -109,7 +109,8 @@ impl Pump {
             state.begun.set();
         }
         loop {
-            if let Some(next) = state.next.take() {
+            // The drop of one may set another.
+            while let Some(next) = state.next.take() {
                 *callback = Callback::Drop;
                 *protocol = next;
             }

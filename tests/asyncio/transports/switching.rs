@@ -104,6 +104,30 @@ fn a_boxed_protocol_is_called_as_the_one_in_it() {
     });
 }
 
+// Seen to fail when only one exchange was looked at.
+#[test]
+fn a_protocol_that_another_ones_drop_sets_gets_the_next_callback() {
+    run_on_each(|| async {
+        let log = Log::default();
+        let (transport, mut peer) = connected(Noting::quiet(&log)).await;
+        let (third, set) = (Log::default(), transport.clone());
+        let last = third.clone();
+        let first = Guarded(OnDrop(move || set.set_protocol(Noting::quiet(&last))));
+        transport.set_protocol(first);
+        some_turns().await;
+        peer.write_all(b"data").await.unwrap();
+        // In one poll: the first goes, and sets the third, which gets the bytes and not the second.
+        transport.pause_reading();
+        some_turns().await;
+        transport.set_protocol(Guarded(OnDrop(|| {})));
+        transport.resume_reading();
+        third.until_received(4).await;
+        transport.abort();
+        transport.wait_closed().await;
+        assert_eq!((log.all().as_str(), third.all().as_str()), ("made", "data lost"));
+    });
+}
+
 /// Ends the transport where it is asked for memory.
 struct Ending {
     log: Log,
