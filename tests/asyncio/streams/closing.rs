@@ -230,3 +230,30 @@ fn whoever_takes_all_there_is_ends_at_the_close_of_its_own_writer() {
         }
     });
 }
+
+struct Waking;
+
+impl std::task::Wake for Waking {
+    fn wake(self: std::sync::Arc<Self>) {}
+}
+
+// A loop that races a read with the close asks under another waker each time.
+// Seen to fail when the wakers of waits that had been dropped stayed until the close.
+#[test]
+fn waits_for_the_close_that_are_dropped_leave_nothing_behind() {
+    run_on_each(|| async {
+        let ((_reader, writer), _peer) = pair().await;
+        let waker = std::sync::Arc::new(Waking);
+        for _ in 0..3 {
+            let mut waiting = std::pin::pin!(writer.wait_closed());
+            for _ in 0..2 {
+                let waker = waker.clone().into();
+                let mut cx = std::task::Context::from_waker(&waker);
+                assert!(waiting.as_mut().poll(&mut cx).is_pending());
+            }
+        }
+        assert_eq!(std::sync::Arc::strong_count(&waker), 1);
+        writer.close();
+        writer.wait_closed().await.unwrap();
+    });
+}
