@@ -193,7 +193,7 @@ mod tests {
                 all.extend_from_slice(&chunk);
             }
             assert_eq!((all.len(), &all[1 << 20..]), ((1 << 20) + 3, &b"end"[..]));
-            poll_fn(|cx| link.poll_closed(cx)).await.unwrap();
+            link.closed().await.unwrap();
             assert_eq!(link.buffered(), 0);
         });
     }
@@ -217,7 +217,7 @@ mod tests {
             to.hangup().await.unwrap();
             to.put(&vec![7; 300_000]).unwrap_err();
             to.close();
-            let error = poll_fn(|cx| to.poll_closed(cx)).await.unwrap_err();
+            let error = to.closed().await.unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
         });
     }

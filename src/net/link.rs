@@ -8,6 +8,7 @@ mod accepted;
 mod read;
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
@@ -28,7 +29,7 @@ use crate::note::{self, On};
 use crate::op::Call;
 use crate::runtime::Core;
 use crate::sys::SockAddr;
-use crate::task::{poll_proceed, spend, wake};
+use crate::task::{discard, poll_proceed, spend, wake};
 
 pub(crate) use accepted::WeakLink;
 
@@ -168,11 +169,28 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// The connection's, at once.
+    /// The connection's, at once; `NotConnected` after the close.
     pub(crate) fn poll_drained(&self, cx: &Context<'_>, low: usize) -> Poll<io::Result<()>> {
         match self.socket() {
             Some(socket) => socket.poll_drained(cx, low),
-            None => self.poll_closed(cx),
+            None => Poll::Ready(Err(closed())),
+        }
+    }
+
+    /// Waits until no more than `low` bytes are buffered, which it asks each time; after the close, until all
+    /// has been sent.
+    ///
+    /// # Errors
+    ///
+    /// The connection's, at once.
+    pub(crate) async fn drained(&self, low: impl Fn() -> usize) -> io::Result<()> {
+        let open = poll_fn(|cx| match self.socket() {
+            Some(socket) => socket.poll_drained(cx, low()).map(Some),
+            None => Poll::Ready(None),
+        });
+        match open.await {
+            Some(drained) => drained,
+            None => self.closed().await,
         }
     }
 
@@ -268,7 +286,12 @@ impl Link {
     /// # Errors
     ///
     /// Why what was written could not be sent.
-    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) async fn closed(&self) -> io::Result<()> {
+        let mut place = Place { heir: &self.0.heir, ticket: None };
+        poll_fn(|cx| self.poll_closed(cx, &mut place.ticket)).await
+    }
+
+    fn poll_closed(&self, cx: &Context<'_>, ticket: &mut Option<u64>) -> Poll<io::Result<()>> {
         ready!(poll_proceed(cx));
         // Whoever waits before the close is told as well, when somebody has closed it.
         let closing = self.0.closing.borrow().upgrade().or_else(|| self.socket());
@@ -278,10 +301,8 @@ impl Link {
             // Its clone is user code; and this may be the last to hold the socket.
             let waker = cx.waker().clone();
             let fd = socket.fd.raw();
-            let known = self.0.heir.waiting.borrow().iter().any(|old| old.will_wake(&waker));
-            if !known {
-                self.0.heir.waiting.borrow_mut().push(waker);
-            }
+            let old = self.0.heir.waiting.borrow_mut().wait(ticket, waker);
+            discard(old);
             drop(socket);
             note::waits("close", On::Fd(fd));
             return Poll::Pending;
@@ -339,6 +360,20 @@ impl Link {
     }
 }
 
+/// A place among those who wait for the close, given back when it is not needed: they may come and go
+/// as long as the connection lives.
+struct Place<'a> {
+    heir: &'a Heir,
+    ticket: Option<u64>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let waker = self.heir.waiting.borrow_mut().remove(self.ticket);
+        discard(waker);
+    }
+}
+
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.socket() {
@@ -366,8 +401,6 @@ fn closed() -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use super::*;
     use crate::net::TcpListener;
 
@@ -421,7 +454,7 @@ mod tests {
             assert!(other.is_closed());
             assert_eq!(other.put(b"x").unwrap_err().kind(), io::ErrorKind::NotConnected);
             let reading = crate::task::spawn(async move { read_to_end(&mut peer).await });
-            poll_fn(|cx| other.poll_closed(cx)).await.unwrap();
+            other.closed().await.unwrap();
             assert!(other.0.closing.borrow().upgrade().is_none(), "the socket is gone");
             assert_eq!(reading.await.unwrap().unwrap().len(), 3 << 20);
             let mut rest = [0; 16];
@@ -439,12 +472,12 @@ mod tests {
             ours.put(&vec![1; 8 << 20]).unwrap();
             ours.close();
             peer.abort();
-            let error = poll_fn(|cx| ours.poll_closed(cx)).await.unwrap_err();
+            let error = ours.closed().await.unwrap_err();
             assert!(
                 matches!(error.raw_os_error(), Some(libc::ECONNRESET | libc::EPIPE)),
                 "{error}"
             );
-            let again = poll_fn(|cx| ours.poll_closed(cx)).await.unwrap_err();
+            let again = ours.closed().await.unwrap_err();
             assert_eq!(again.raw_os_error(), error.raw_os_error());
         });
     }
@@ -456,7 +489,7 @@ mod tests {
             ours.put(&vec![1; 8 << 20]).unwrap();
             ours.close();
             ours.abort();
-            let _ = poll_fn(|cx| ours.poll_closed(cx)).await;
+            let _ = ours.closed().await;
             assert_eq!(ours.buffered(), 0);
             let error = read_to_end(&mut peer).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);

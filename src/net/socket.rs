@@ -6,13 +6,13 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
-use std::task::Waker;
 
 use super::by_call::Pipe;
 use super::direct::Traffic;
 use super::inbox::{Inbox, Receive};
 use super::outbox::Outbox;
 use super::unix::Parked;
+use super::waiters::Waiters;
 use crate::op::{Call, Completion};
 use crate::runtime::{Core, Fd, Role, Sink, TimerKey, Wakes};
 
@@ -69,7 +69,7 @@ impl Drop for Place {
 pub(super) struct Heir {
     /// Why what was written could not be sent: an errno.
     pub(super) failed: Cell<Option<i32>>,
-    pub(super) waiting: RefCell<Vec<Waker>>,
+    pub(super) waiting: RefCell<Waiters>,
 }
 
 /// What happens once a dropped writer's bytes have left.
@@ -252,7 +252,10 @@ impl Drop for Socket {
         // Nothing of the loop is borrowed where a socket goes.
         if let Some(heir) = self.heir.take() {
             heir.failed.set(self.outbox.get_mut().errno());
-            heir.waiting.take().into_iter().for_each(crate::task::wake);
+            let mut waiting = heir.waiting.take();
+            while let Some(waker) = waiting.pop() {
+                crate::task::wake(waker);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::base::{Flow, Phase};
 use super::callback::Callback;
@@ -84,12 +84,14 @@ impl Pump {
             state.begun.set();
         }
         loop {
-            if let Some(next) = state.next.take() {
-                *callback = Callback::Drop;
-                *protocol = next;
-            }
+            exchange(state, protocol, callback);
             if matches!(state.phase.get(), Phase::Aborted | Phase::Lost) {
                 return Poll::Ready(Ok(()));
+            }
+            if !state.errors.borrow().is_empty() {
+                // An answer to it may fail at once, and so may the answer to that.
+                ready!(poll_proceed(cx));
+                spend();
             }
             let error = state.errors.borrow_mut().pop_front();
             if let Some(error) = error {
@@ -122,10 +124,9 @@ impl Pump {
             if state.phase.get() == Phase::Closing {
                 return Poll::Pending;
             }
-            match std::task::ready!(socket.poll_recv(cx)) {
+            match ready!(socket.poll_recv(cx)) {
                 Ok(datagram) => {
-                    *callback = Callback::DatagramReceived;
-                    deliver(&datagram, &mut **protocol, transport);
+                    deliver(&datagram, protocol, transport, callback);
                 }
                 // What the network has reported; else the runtime has ended.
                 Err(error) if error.raw_os_error().is_some() => {
@@ -169,6 +170,14 @@ impl Drop for Pump {
     }
 }
 
+/// The next callback is of the protocol that was set last; the drop of one may set another.
+fn exchange(state: &State, protocol: &mut Box<dyn DatagramProtocol>, callback: &mut Callback) {
+    while let Some(next) = state.next.take() {
+        *callback = Callback::Drop;
+        *protocol = next;
+    }
+}
+
 /// Sends the first of the queue: whether there was one, and it has gone, or failed.
 fn poll_send(
     state: &State,
@@ -177,11 +186,11 @@ fn poll_send(
     cx: &mut Context<'_>,
 ) -> Poll<bool> {
     let sent = match sending {
-        Some(waiting) => std::task::ready!(waiting.as_mut().poll(cx)),
+        Some(waiting) => ready!(waiting.as_mut().poll(cx)),
         None => {
             let queue = state.queue.borrow();
             let Some(first) = queue.front() else { return Poll::Ready(false) };
-            std::task::ready!(poll_proceed(cx));
+            ready!(poll_proceed(cx));
             spend();
             match try_send(socket, &first.data, first.to) {
                 Err(error) if finds_no_room(&error) => {
@@ -195,7 +204,7 @@ fn poll_send(
                         sent.map(drop)
                     };
                     let waiting = sending.insert(Box::pin(waiting));
-                    std::task::ready!(waiting.as_mut().poll(cx))
+                    ready!(waiting.as_mut().poll(cx))
                 }
                 sent => sent,
             }
@@ -212,13 +221,16 @@ fn poll_send(
 /// Tells of a datagram, or of each of those that came in one piece.
 fn deliver(
     datagram: &Datagram,
-    protocol: &mut dyn DatagramProtocol,
+    protocol: &mut Box<dyn DatagramProtocol>,
     transport: &DatagramTransport,
+    callback: &mut Callback,
 ) {
     for data in datagram.segments() {
+        exchange(&transport.0, protocol, callback);
         if transport.is_closing() {
             return;
         }
+        *callback = Callback::DatagramReceived;
         protocol.datagram_received(transport, data, datagram.addr());
     }
 }

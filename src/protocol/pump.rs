@@ -109,7 +109,8 @@ impl Pump {
             state.begun.set();
         }
         loop {
-            if let Some(next) = state.next.take() {
+            // The drop of one may set another.
+            while let Some(next) = state.next.take() {
                 *callback = Callback::Drop;
                 *protocol = next;
             }
@@ -248,6 +249,10 @@ fn deliver(
         AnyProtocol::Buffered(protocol) => {
             *callback = Callback::GetBuffer;
             let into = protocol.get_buffer(lease.len());
+            if !transport.is_reading() {
+                // It has closed, or paused.
+                return Ok(Some(lease));
+            }
             let n = into.len().min(lease.len());
             if n == 0 {
                 let error = io::Error::other("get_buffer gave memory of no bytes");

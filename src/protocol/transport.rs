@@ -1,7 +1,6 @@
 //! What a protocol holds of its connection.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::SocketAddr as UnixAddr;
@@ -140,7 +139,7 @@ impl Transport {
     pub async fn wait_closed(&self) {
         self.0.ended.wait().await;
         // How it ended was told.
-        let _ = poll_fn(|cx| self.0.link.poll_closed(cx)).await;
+        let _ = self.0.link.closed().await;
     }
 
     /// Holds back what comes: the protocol is told nothing of it, nor of the peer's end, until

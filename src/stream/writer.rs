@@ -1,16 +1,14 @@
 //! The writing side: it takes what it is given, and says when that is too much.
 
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::task::{Poll, ready};
 
 use bytes::Bytes;
 
 use crate::buf::Lease;
 use crate::net::Link;
-use crate::task::{poll_proceed, spend, yield_now};
+use crate::task::{proceed, yield_now};
 
 /// Bytes above which [`Writer::drain`] waits, unless it is set.
 const HIGH: usize = 64 * 1024;
@@ -167,25 +165,22 @@ impl Writer {
         if self.link.is_closed() {
             return self.drain_closed().await;
         }
-        poll_fn(|cx| {
-            if self.paused.get() {
-                // The mark may be moved meanwhile.
-                ready!(self.link.poll_drained(cx, self.low.get()))?;
-                self.paused.set(false);
-                return Poll::Ready(Ok(()));
-            }
-            ready!(poll_proceed(cx));
-            spend();
-            Poll::Ready(self.link.write_error().map_or(Ok(()), Err))
-        })
-        .await
+        if self.paused.get() {
+            // The mark may be moved meanwhile; and who is told first tells the others.
+            let low = || if self.paused.get() { self.low.get() } else { usize::MAX };
+            self.link.drained(low).await?;
+            self.paused.set(false);
+            return Ok(());
+        }
+        proceed().await;
+        self.link.write_error().map_or(Ok(()), Err)
     }
 
     /// Lets the loop see the end of the close first.
     async fn drain_closed(&self) -> io::Result<()> {
         yield_now().await;
         if self.paused.get() {
-            poll_fn(|cx| self.link.poll_drained(cx, self.low.get())).await?;
+            self.link.drained(|| self.low.get()).await?;
         }
         match self.link.write_error() {
             Some(error) => Err(error),
@@ -204,7 +199,7 @@ impl Writer {
     ///
     /// Dropping it changes nothing.
     pub async fn flush(&self) -> io::Result<()> {
-        poll_fn(|cx| self.link.poll_drained(cx, 0)).await?;
+        self.link.drained(|| 0).await?;
         self.paused.set(false);
         Ok(())
     }
@@ -246,7 +241,7 @@ impl Writer {
     ///
     /// Dropping it changes nothing.
     pub async fn wait_closed(&self) -> io::Result<()> {
-        poll_fn(|cx| self.link.poll_closed(cx)).await
+        self.link.closed().await
     }
 
     /// Whether it has been closed, or is about to be.

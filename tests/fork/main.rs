@@ -2,6 +2,7 @@
 //! runtimes of its own.
 #![expect(unsafe_code, reason = "fork(2), waitpid(2), _exit(2)")]
 
+mod connections;
 mod in_flight;
 mod locks;
 

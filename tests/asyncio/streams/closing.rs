@@ -201,3 +201,59 @@ fn addresses_stay_after_the_close() {
         assert_eq!(writer.set_nodelay(true).unwrap_err().kind(), ErrorKind::NotConnected);
     });
 }
+
+// S-18: as `close_clients` finds its handlers.
+// Seen to turn the loop for ever when who takes whatever there is was asked after the end.
+#[test]
+fn whoever_takes_all_there_is_ends_at_the_close_of_its_own_writer() {
+    run_on_each(|| async {
+        for (skip, early) in [(false, false), (false, true), (true, false), (true, true)] {
+            let ((mut reader, writer), mut theirs) = with_std().await;
+            theirs.write_all(b"xpart").unwrap();
+            reader.read_exact(&mut [0]).await.unwrap();
+            if early {
+                writer.close();
+            }
+            let reading = spawn(async move {
+                let read = if skip {
+                    reader.skip_line().await
+                } else {
+                    reader.read_to_end(&mut Vec::new()).await
+                };
+                (read.unwrap(), reader.at_eof())
+            });
+            turns(5).await;
+            writer.close();
+            turns(100).await;
+            assert!(reading.is_finished(), "it looks for more, skip: {skip}, early: {early}");
+            assert_eq!(reading.await.unwrap(), (4, true));
+        }
+    });
+}
+
+struct Waking;
+
+impl std::task::Wake for Waking {
+    fn wake(self: std::sync::Arc<Self>) {}
+}
+
+// A loop that races a read with the close asks under another waker each time.
+// Seen to fail when the wakers of waits that had been dropped stayed until the close.
+#[test]
+fn waits_for_the_close_that_are_dropped_leave_nothing_behind() {
+    run_on_each(|| async {
+        let ((_reader, writer), _peer) = pair().await;
+        let waker = std::sync::Arc::new(Waking);
+        for _ in 0..3 {
+            let mut waiting = std::pin::pin!(writer.wait_closed());
+            for _ in 0..2 {
+                let waker = waker.clone().into();
+                let mut cx = std::task::Context::from_waker(&waker);
+                assert!(waiting.as_mut().poll(&mut cx).is_pending());
+            }
+        }
+        assert_eq!(std::sync::Arc::strong_count(&waker), 1);
+        writer.close();
+        writer.wait_closed().await.unwrap();
+    });
+}

@@ -250,3 +250,46 @@ fn another_protocol_takes_over_and_the_end_of_the_runtime_is_told() {
         );
     });
 }
+
+// PR-18: also within what the kernel has put together.
+// Seen to fail when the first protocol got all the datagrams of such a piece.
+#[test]
+fn another_protocol_gets_the_very_next_datagram() {
+    run_on_each(|| async {
+        let (socket, here) = bound().await;
+        socket.set_gro(true).unwrap();
+        let (peer, _) = bound().await;
+        let (log, second) = (Log::default(), Log::default());
+        let next = second.clone();
+        let giving = Noting::new(&log, move |what, transport| {
+            if what == "datagram" {
+                transport.set_protocol(Noting::quiet(&next));
+            }
+        });
+        let transport = create_datagram_endpoint(|| giving, socket).await.unwrap();
+        peer.send_segments(b"abcdefgh", 1, here).await.unwrap();
+        second.until_said("<h>").await;
+        assert_eq!(log.all(), "made <a>");
+        assert_eq!(second.all(), "<b> <c> <d> <e> <f> <g> <h>");
+        transport.abort();
+        transport.wait_closed().await;
+    });
+}
+
+// Seen to hold up the loop for ever.
+#[test]
+fn an_answer_to_each_error_that_fails_itself_lets_others_run() {
+    run_on_each(|| async {
+        let (socket, here) = bound().await;
+        let log = Log::default();
+        let again = Noting::new(&log, move |_, transport| {
+            let _ = transport.send_to(&[0; 70_000], here);
+        });
+        let transport = create_datagram_endpoint(|| again, socket).await.unwrap();
+        some_turns().await;
+        transport.close();
+        transport.wait_closed().await;
+        assert!(log.all().matches("error").count() > 100, "it was told of each");
+        assert!(log.all().ends_with(" lost"));
+    });
+}

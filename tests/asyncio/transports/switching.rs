@@ -103,3 +103,82 @@ fn a_boxed_protocol_is_called_as_the_one_in_it() {
         assert_eq!(log.all(), "made pause resume data eof lost");
     });
 }
+
+// Seen to fail when only one exchange was looked at.
+#[test]
+fn a_protocol_that_another_ones_drop_sets_gets_the_next_callback() {
+    run_on_each(|| async {
+        let log = Log::default();
+        let (transport, mut peer) = connected(Noting::quiet(&log)).await;
+        let (third, set) = (Log::default(), transport.clone());
+        let last = third.clone();
+        let first = Guarded(OnDrop(move || set.set_protocol(Noting::quiet(&last))));
+        transport.set_protocol(first);
+        some_turns().await;
+        peer.write_all(b"data").await.unwrap();
+        // In one poll: the first goes, and sets the third, which gets the bytes and not the second.
+        transport.pause_reading();
+        some_turns().await;
+        transport.set_protocol(Guarded(OnDrop(|| {})));
+        transport.resume_reading();
+        third.until_received(4).await;
+        transport.abort();
+        transport.wait_closed().await;
+        assert_eq!((log.all().as_str(), third.all().as_str()), ("made", "data lost"));
+    });
+}
+
+/// Ends the transport where it is asked for memory.
+struct Ending {
+    log: Log,
+    transport: Option<Transport>,
+    end: fn(&Transport),
+    memory: Vec<u8>,
+}
+
+impl BufferedProtocol for Ending {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.transport = Some(transport.clone());
+    }
+
+    fn get_buffer(&mut self, _hint: usize) -> &mut [u8] {
+        self.log.note("get");
+        self.transport.as_ref().map(self.end);
+        &mut self.memory
+    }
+
+    fn buffer_updated(&mut self, _transport: &Transport, _n: usize) {
+        self.log.note("updated");
+    }
+
+    fn connection_lost(&mut self, error: Option<std::io::Error>) {
+        self.log.note(format!("lost:{error:?}"));
+    }
+}
+
+// PR-03: as for `data_received`.
+// Seen to fail when the memory was filled all the same.
+#[test]
+fn nothing_comes_into_memory_whose_owner_closes_or_pauses_when_it_is_asked_for_it() {
+    run_on_each(|| async {
+        for (end, len) in [
+            (Transport::close as fn(&Transport), 8),
+            (Transport::close, 0),
+            (Transport::abort, 8),
+            (Transport::pause_reading, 8),
+        ] {
+            let log = Log::default();
+            let (ours, mut peer) = super::pair().await;
+            let ending = Ending { log: log.clone(), transport: None, end, memory: vec![0; len] };
+            let transport =
+                ringloop::protocol::connect_accepted_socket(|| ending, ours).await.unwrap();
+            peer.write_all(b"data").await.unwrap();
+            log.until_said("get").await;
+            some_turns().await;
+            assert!(!log.all().contains("updated"), "{}", log.all());
+            transport.close();
+            transport.wait_closed().await;
+            assert_eq!(log.all(), "get lost:None");
+        }
+    });
+}
