@@ -62,6 +62,8 @@ pub(super) fn foreign(fd: Fd, description: Description) -> Rc<Socket> {
         // Calls and requests on a socket say for themselves that they do not wait.
         let socket = Socket::new(fd);
         socket.blocks.set(true);
+        // It may be a Unix one, where a multishot may lose the end (`uring-sys-notes/multishot-receive.md`).
+        socket.inbox.borrow_mut().one_shot = true;
         return socket;
     }
     // A terminal cannot, nor does it say how much it would take; but it can be opened once more, with flags
@@ -136,4 +138,18 @@ pub(super) fn duplicate(socket: &Socket) -> io::Result<OwnedFd> {
         fd.core().call(Call::SetNonblocking { fd: copy, on: false })?;
     }
     Ok(owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_stream_that_was_handed_over_as_a_pipe_receives_one_shot() {
+        crate::runtime::run(async {
+            let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            let socket = take_over(ours.into(), Direction::Read).unwrap();
+            assert!(socket.inbox.borrow().one_shot, "a multishot may lose its end");
+        });
+    }
 }

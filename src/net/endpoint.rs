@@ -184,8 +184,12 @@ impl Endpoint {
     ) -> io::Result<T> {
         let mut state = self.state.borrow_mut();
         self.core().may_wait()?;
-        let there = state.there(self.kind) > 0 && state.line.is_turn_of(None);
-        let taken = if there { take(self, &mut state) } else { None };
+        let there = state.there(self.kind) > 0;
+        let is_turn = state.line.is_turn_of(None);
+        let taken = if there && is_turn { take(self, &mut state) } else { None };
+        if there && !is_turn {
+            self.look_again(&mut state);
+        }
         // What has come since shows when the loop has turned.
         let armed = self.arm(&mut state);
         taken.unwrap_or_else(|| armed.and(Err(io::ErrorKind::WouldBlock.into())))
@@ -220,10 +224,14 @@ impl Endpoint {
 
     /// Whoever was woken may be gone, or never look: then it is the next one's turn.
     fn watch(self: &Rc<Self>, state: &mut State) {
-        if state.there(self.kind) > 0
-            && !state.line.is_empty()
-            && !std::mem::replace(&mut state.line.watched, true)
-        {
+        if state.there(self.kind) > 0 && !state.line.is_empty() {
+            self.look_again(state);
+        }
+    }
+
+    /// At the end of this turn, those who were woken have had theirs.
+    fn look_again(self: &Rc<Self>, state: &mut State) {
+        if !std::mem::replace(&mut state.line.watched, true) {
             self.core().mark_dirty(self.clone());
         }
     }

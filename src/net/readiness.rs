@@ -171,6 +171,8 @@ impl Readiness {
         interest: Interest,
         mut call: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
+        // How often in a row `call` had no use for what was shown.
+        let mut useless = 0_u32;
         loop {
             let tried = poll_fn(|cx| {
                 ready!(poll_proceed(cx));
@@ -192,12 +194,18 @@ impl Readiness {
             if let Some(answer) = tried.await? {
                 return Ok(answer);
             }
+            if useless > 1 {
+                // An error in the queue of errors, or room that is not the peer's: it is shown each time.
+                sleep(UNASKED).await;
+            }
             self.ready(interest).await?;
+            useless = useless.saturating_add(1);
         }
     }
 }
 
-/// How long it takes to look again where a poll ends at once for something that nobody asked for.
+/// How long it takes to look again where a poll ends at once for something that nobody asked for, or has
+/// no use for.
 const UNASKED: Duration = Duration::from_millis(1);
 
 /// What is waited for on a descriptor; several are joined with `|`.

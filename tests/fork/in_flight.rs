@@ -6,10 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ringloop::fs::File;
-use ringloop::net::{Readiness, TcpListener, TcpStream, UnixListener, UnixStream};
+use ringloop::net::{
+    PipeReader, Readiness, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener,
+    UnixStream,
+};
 use ringloop::task::yield_now;
 use ringloop::time::{interval, sleep, timeout};
 use ringloop::{Handle, spawn};
@@ -23,7 +27,7 @@ type InFlight = Pin<Box<dyn Future<Output = ()>>>;
 /// then.
 async fn everything_in_flight(
     path: std::path::PathBuf,
-) -> (Vec<InFlight>, impl FnOnce() -> Box<dyn Any>) {
+) -> (Vec<InFlight>, impl FnOnce() -> (Box<dyn Any>, JoinHandle<()>)) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let std_listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -39,11 +43,30 @@ async fn everything_in_flight(
     let by_handle = Handle::current().unwrap().spawn(|| async { yield_now().await });
     let task = spawn(sleep(Duration::from_millis(1)));
     let mut ticks = interval(Duration::from_millis(1));
+    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let to_udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    to_udp.connect(udp.local_addr().unwrap()).unwrap();
+    let (unix, to_unix) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    let unix = UnixDatagram::from_std(unix).unwrap();
+    let (pipe_reader, mut to_pipe_reader) = std::io::pipe().unwrap();
+    let mut pipe_reader = PipeReader::from_std(pipe_reader).unwrap();
+    let (from_pipe_writer, mut pipe_writer) = ringloop::net::pipe().unwrap();
+    let (mut from_pipe_writer, _) = from_pipe_writer.into_std().await.unwrap();
     let all: Vec<InFlight> = vec![
         Box::pin(async move {
             let mut buf = [0; 8];
             let n = timeout(Duration::from_secs(60), reader.read(&mut buf)).await.unwrap().unwrap();
             assert_eq!(&buf[..n], b"parent");
+        }),
+        Box::pin(async move { assert_eq!(udp.recv_chunk().await.unwrap()[..], *b"parent") }),
+        Box::pin(async move { assert_eq!(unix.recv_chunk().await.unwrap().0[..], *b"parent") }),
+        Box::pin(async move {
+            assert_eq!(pipe_reader.read_chunk().await.unwrap().unwrap()[..], *b"parent");
+        }),
+        // More than a pipe takes.
+        Box::pin(async move {
+            pipe_writer.write_all(&[3; 100_000]).await.unwrap();
+            pipe_writer.flush().await.unwrap();
         }),
         Box::pin(async move { writer.write_all(&[7; 16 << 20]).await.unwrap() }),
         Box::pin(async move { drop(listener.accept().await.unwrap()) }),
@@ -69,6 +92,14 @@ async fn everything_in_flight(
     }
     let events = move || {
         to_reader.write_all(b"parent").unwrap();
+        to_udp.send(b"parent").unwrap();
+        to_unix.send(b"parent").unwrap();
+        to_pipe_reader.write_all(b"parent").unwrap();
+        let pipe_peer = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            from_pipe_writer.read_to_end(&mut all).unwrap();
+            assert!(all == [3; 100_000], "{} bytes", all.len());
+        });
         pipe_end.write_all(b"x").unwrap();
         let dialled = std::net::TcpStream::connect(address).unwrap();
         std::thread::spawn(move || {
@@ -80,8 +111,9 @@ async fn everything_in_flight(
             }
             assert_eq!(len, 16 << 20);
         });
-        let kept: Box<dyn Any> = Box::new((dialled, std_listener, pipe, to_reader, pipe_end));
-        kept
+        let kept: Box<dyn Any> =
+            Box::new((dialled, std_listener, pipe, to_reader, pipe_end, to_udp, to_unix));
+        (kept, pipe_peer)
     };
     (pending, events)
 }
@@ -117,15 +149,18 @@ fn a_child_drops_operations_of_every_kind_and_its_parents_all_come_to_their_end(
             })
             .end();
             let runtime = runtime.as_mut().unwrap();
-            let kept = events();
+            let (kept, pipe_peer) = events();
             runtime.block_on(async {
                 for one in in_flight.take().unwrap() {
                     timeout(Duration::from_secs(20), one).await.expect("it does not hang");
                 }
             });
             drop(kept);
+            // The pipe is closed.
+            runtime.block_on(async { sleep(Duration::from_millis(1)).await });
             assert_eq!(std::fs::read(&path).unwrap(), [5; 150_000]);
             assert_eq!(runtime.metrics().strays, 0);
+            pipe_peer.join().expect("each byte came once");
         }
     }
     std::fs::remove_file(&path).unwrap();

@@ -114,3 +114,26 @@ fn each_datagram_is_taken_once_whoever_is_cut_off() {
         assert_eq!(ours.dropped(), 0);
     });
 }
+
+// Seen to fail when it was only looked again for those who stand in the line.
+#[test]
+fn a_receiver_that_was_woken_and_never_looks_does_not_hide_what_has_come_from_a_try() {
+    run_on_each(|| async {
+        let (ours, theirs) = with_std().await;
+        let mut never_looks = Box::pin(ours.recv_chunk());
+        assert!(poll_once(&mut never_looks).await.is_pending());
+        theirs.send(b"x").unwrap();
+        let mut tries = 0;
+        let datagram = loop {
+            match ours.try_recv_chunk() {
+                Ok(datagram) => break datagram,
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+            }
+            tries += 1;
+            assert!(tries < 1000, "nobody takes it");
+            turns(1).await;
+        };
+        assert_eq!(datagram[..], *b"x");
+        assert!(poll_once(&mut never_looks).await.is_pending());
+    });
+}
