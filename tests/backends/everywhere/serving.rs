@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr as InetAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use ringloop::net::UnixStream;
@@ -76,7 +77,10 @@ async fn start(cut: Cut, starting: fn(InetAddr) -> Starting) -> Ends {
 
 async fn start_unix(cut: Cut, protocols: bool) -> Ends {
     // Taken, for the moment: a start waits a few turns for it.
-    let name = format!("\0ringloop-serving-{}", std::process::id());
+    // A name of its own: the one before is let go of some turns after its listener.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let name = format!("\0ringloop-serving-{}-{number}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name[1..]).unwrap();
     let taken = UnixListener::bind_addr(&address).unwrap();
     let free = once(|| drop(taken));
