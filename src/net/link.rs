@@ -184,9 +184,11 @@ impl Link {
     ///
     /// The connection's, at once.
     pub(crate) async fn drained(&self, low: impl Fn() -> usize) -> io::Result<()> {
-        let open = poll_fn(|cx| match self.socket() {
-            Some(socket) => socket.poll_drained(cx, low()).map(Some),
-            None => Poll::Ready(None),
+        let mut place = Drain { socket: Weak::new(), ticket: None };
+        let open = poll_fn(|cx| {
+            let Some(socket) = self.socket() else { return Poll::Ready(None) };
+            place.socket = Rc::downgrade(&socket);
+            socket.poll_drained_beside(cx, low(), &mut place.ticket).map(Some)
         });
         match open.await {
             Some(drained) => drained,
@@ -371,6 +373,21 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let waker = self.heir.waiting.borrow_mut().remove(self.ticket);
         discard(waker);
+    }
+}
+
+/// As [`Place`], among those who wait for bytes to leave. It holds no socket open.
+struct Drain {
+    socket: Weak<Socket>,
+    ticket: Option<u64>,
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.upgrade() {
+            let waker = socket.outbox.borrow_mut().drains.remove(self.ticket);
+            discard(waker);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
+use super::waiters::Waiters;
 use crate::buf::{Block, Lease, Message, PIECES, Pool, Short, Spares, Stable};
 use crate::op::{Completion, Request, Token};
 
@@ -85,14 +86,16 @@ pub(super) struct Outbox {
     error: Option<i32>,
     /// Set when it stands in the core's list for this turn's flush.
     pub(super) dirty: bool,
-    /// Those who wait for room, or for bytes to leave. All are woken at once, and look again.
-    writers: Vec<Waker>,
+    /// Whoever writes alone, and waits for room, or for bytes to leave.
+    writer: Option<Waker>,
+    /// Those who wait for bytes to leave, and come and go. All are woken at once, and look again.
+    pub(super) drains: Waiters,
     /// Whoever waits for sending to fail.
     pub(super) watcher: Option<Waker>,
 }
 
 impl Outbox {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             pieces: Short::new(),
             buffered: 0,
@@ -102,7 +105,8 @@ impl Outbox {
             singly: false,
             error: None,
             dirty: false,
-            writers: Vec::new(),
+            writer: None,
+            drains: Waiters::default(),
             watcher: None,
         }
     }
@@ -136,17 +140,18 @@ impl Outbox {
 
     /// Whether whoever is behind `waker` waits already.
     pub(super) fn knows(&self, waker: &Waker) -> bool {
-        self.writers.iter().any(|known| known.will_wake(waker))
+        self.writer.as_ref().is_some_and(|known| known.will_wake(waker))
     }
 
     /// Wakes `waker` when bytes have left, or cannot.
-    pub(super) fn wake_later(&mut self, waker: Waker) {
-        self.writers.push(waker);
+    /// Gives back the waker that is not needed, to be dropped when nothing is borrowed.
+    pub(super) fn wake_later(&mut self, waker: Waker) -> Option<Waker> {
+        self.writer.replace(waker)
     }
 
     /// Those who wait, to be woken.
     pub(super) fn take_writers(&mut self) -> impl Iterator<Item = Waker> {
-        self.writers.drain(..)
+        std::iter::from_fn(|| self.writer.take().or_else(|| self.drains.pop()))
     }
 
     /// The error that ended sending.
@@ -188,7 +193,8 @@ impl Outbox {
         if std::mem::take(&mut self.singly) || self.pieces.len() == 1 {
             let piece = self.pieces.front_mut().expect("there is one");
             // The owner of foreign bytes may wait for them to be dropped.
-            let quiet = quiet && self.writers.is_empty() && !matches!(piece, Piece::Bytes(_));
+            let awaited = self.writer.is_some() || !self.drains.is_empty();
+            let quiet = quiet && !awaited && !matches!(piece, Piece::Bytes(_));
             let bytes = piece.bytes();
             let len = bytes.len().min(LONGEST) as u32;
             return Request::Send { fd, ptr: bytes.as_ptr(), len, quiet };

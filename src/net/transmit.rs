@@ -133,13 +133,38 @@ impl Socket {
     pub(super) fn poll_drained(&self, cx: &Context<'_>, low: usize) -> Poll<io::Result<()>> {
         ready!(poll_proceed(cx));
         let outbox = self.outbox.borrow_mut();
+        match self.drained(&outbox, low) {
+            Poll::Pending => self.park_writer(outbox, cx),
+            drained => drained,
+        }
+    }
+
+    /// As [`poll_drained`](Self::poll_drained), of one among several, whose place is `ticket`.
+    pub(super) fn poll_drained_beside(
+        &self,
+        cx: &Context<'_>,
+        low: usize,
+        ticket: &mut Option<u64>,
+    ) -> Poll<io::Result<()>> {
+        ready!(poll_proceed(cx));
+        let drained = self.drained(&self.outbox.borrow(), low);
+        if drained.is_pending() {
+            let waker = cx.waker().clone();
+            let old = self.outbox.borrow_mut().drains.wait(ticket, waker);
+            discard(old);
+            note::waits("write", On::Fd(self.fd.raw()));
+        }
+        drained
+    }
+
+    fn drained(&self, outbox: &Outbox, low: usize) -> Poll<io::Result<()>> {
         outbox.check()?;
         if outbox.buffered() <= low {
             spend();
             return Poll::Ready(Ok(()));
         }
         self.core().may_wait()?;
-        self.park_writer(outbox, cx)
+        Poll::Pending
     }
 
     /// Waits until sending fails.
@@ -214,7 +239,8 @@ impl Socket {
         drop(outbox);
         if !known {
             let new = cx.waker().clone();
-            self.outbox.borrow_mut().wake_later(new);
+            let old = self.outbox.borrow_mut().wake_later(new);
+            discard(old);
         }
         note::waits("write", On::Fd(self.fd.raw()));
         Poll::Pending

@@ -1,7 +1,10 @@
 //! The end of a connection, from its writer's side and from its reader's.
 
 use std::io::{ErrorKind, Read, Write};
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Wake};
 
 use ringloop::net::{TcpListener, TcpStream};
 use ringloop::spawn;
@@ -231,29 +234,39 @@ fn whoever_takes_all_there_is_ends_at_the_close_of_its_own_writer() {
     });
 }
 
+/// A waker that counts by its handles.
 struct Waking;
 
-impl std::task::Wake for Waking {
-    fn wake(self: std::sync::Arc<Self>) {}
+impl Wake for Waking {
+    fn wake(self: Arc<Self>) {}
 }
 
-// A loop that races a read with the close asks under another waker each time.
-// Seen to fail when the wakers of waits that had been dropped stayed until the close.
+/// Polls waits under wakers of their own and drops them: how many of the wakers are still held.
+fn wakers_left<F: Future>(wait: impl Fn() -> F) -> usize {
+    let all: Vec<_> = (0..3).map(|_| Arc::new(Waking)).collect();
+    for waker in &all {
+        let mut waiting = pin!(wait());
+        let waker = waker.clone().into();
+        for _ in 0..2 {
+            assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+    }
+    all.iter().filter(|waker| Arc::strong_count(waker) > 1).count()
+}
+
+// A loop that races a read with the close, or with a drain, asks under another waker each time.
+// Seen to fail when the wakers of waits that had been dropped stayed until the close, or until a peer
+// read that never did.
 #[test]
-fn waits_for_the_close_that_are_dropped_leave_nothing_behind() {
+fn waits_that_are_dropped_leave_nothing_behind() {
     run_on_each(|| async {
         let ((_reader, writer), _peer) = pair().await;
-        let waker = std::sync::Arc::new(Waking);
-        for _ in 0..3 {
-            let mut waiting = std::pin::pin!(writer.wait_closed());
-            for _ in 0..2 {
-                let waker = waker.clone().into();
-                let mut cx = std::task::Context::from_waker(&waker);
-                assert!(waiting.as_mut().poll(&mut cx).is_pending());
-            }
-        }
-        assert_eq!(std::sync::Arc::strong_count(&waker), 1);
-        writer.close();
-        writer.wait_closed().await.unwrap();
+        writer.write(&vec![1; 16 << 20]).unwrap();
+        turns(20).await;
+        assert_eq!(wakers_left(|| writer.wait_closed()), 0);
+        assert_eq!(wakers_left(|| writer.drain()), 0);
+        assert_eq!(wakers_left(|| writer.flush()), 0);
+        writer.abort();
+        let _ = writer.wait_closed().await;
     });
 }
