@@ -82,9 +82,11 @@ async fn send_file_to_socket(cut: Cut, of: Of) -> Ends {
             cut.off(half.send_file(&file, &mut range), || _ = peer.drain()).await
         }
         Of::OwnedHalf => {
-            let (_read, mut half) = ours.into_split();
+            let (read, mut half) = ours.into_split();
             let got = cut.off(half.send_file(&file, &mut range), || _ = peer.drain()).await;
             drop(half);
+            // After the end of the runtime nobody ends one way alone: the last half closes.
+            drop(read);
             return peer.has_got(cut, got, range).await;
         }
         _ => cut.off(ours.send_file(&file, &mut range), || _ = peer.drain()).await,
