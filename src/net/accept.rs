@@ -16,7 +16,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::waiters::Waiters;
+use super::line::Line;
 use crate::note::{self, On};
 use crate::op::{Call, Completion, Request, Token};
 use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes};
@@ -39,9 +39,7 @@ struct State {
     fd: Option<Fd>,
     accept: Accepting,
     parked: VecDeque<Fd>,
-    waiters: Waiters,
-    /// Set while it is looked again, at the end of this turn, whether somebody took what is parked.
-    watched: bool,
+    line: Line,
     pause: Duration,
     /// Why nothing more can be accepted: an errno.
     error: Option<i32>,
@@ -67,8 +65,7 @@ impl Acceptor {
                 fd: Some(fd),
                 accept: Accepting::Idle,
                 parked: VecDeque::new(),
-                waiters: Waiters::default(),
-                watched: false,
+                line: Line::default(),
                 pause: PAUSE,
                 error: None,
                 closing: false,
@@ -115,12 +112,10 @@ impl Acceptor {
         state.error = Some(libc::EBADF);
         let parked = std::mem::take(&mut state.parked);
         // Of accepts that were forgotten: nobody else is left.
-        let mut waiters = std::mem::take(&mut state.waiters);
+        let waiters = state.line.dissolve();
         drop(state);
         drop(parked);
-        while let Some(waiter) = waiters.pop() {
-            discard(waiter);
-        }
+        waiters.for_each(discard);
     }
 
     fn is_one_by_one(&self) -> bool {
@@ -134,6 +129,11 @@ impl Acceptor {
             && state.fd.is_some()
             && state.error.is_none()
             && !state.closing
+    }
+
+    /// How many could be served, as far as is known.
+    fn there(&self, state: &State) -> usize {
+        if self.is_to_call(state) { 1 } else { state.parked.len() }
     }
 
     fn arm(self: &Rc<Self>, state: &mut State) -> io::Result<()> {
@@ -197,27 +197,24 @@ impl Acceptor {
             }
         }
         // Everybody looks: some get a connection, the rest learns that there will be none.
-        while let Some(waiter) = state.waiters.pop() {
-            wakes.push(waiter);
-        }
+        wakes.extend(state.line.dissolve());
     }
 
-    /// Whether there may be a connection to wait for.
-    fn may_wait(&self, state: &State) -> io::Result<()> {
-        if let Some(errno) = state.error {
-            return Err(io::Error::from_raw_os_error(errno));
+    /// Whether there may be a connection to wait for; there is where somebody else was woken for one.
+    fn may_wait(&self, state: &State, is_anothers: bool) -> io::Result<()> {
+        match state.error {
+            _ if is_anothers => self.core.may_wait(),
+            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+            None if state.closing && state.fd.is_none() => Err(closed()),
+            None => self.core.may_wait(),
         }
-        if state.closing && state.fd.is_none() {
-            return Err(closed());
-        }
-        self.core.may_wait()
     }
 
     /// Whoever was woken may be gone, or never look: then it is the next one's turn.
     fn watch(self: &Rc<Self>, state: &mut State) {
-        if (!state.parked.is_empty() || self.is_to_call(state))
-            && !state.waiters.is_empty()
-            && !std::mem::replace(&mut state.watched, true)
+        if self.there(state) > 0
+            && !state.line.is_empty()
+            && !std::mem::replace(&mut state.line.watched, true)
         {
             self.core.mark_dirty(self.clone());
         }
@@ -248,7 +245,7 @@ impl Sink for Acceptor {
         let mut unwanted = None;
         match completion.result {
             // The poll's: there is a connection, for whoever comes first.
-            0.. if self.is_one_by_one() => wakes.extend(state.waiters.pop()),
+            0.. if self.is_one_by_one() => {}
             accepted @ 0.. => {
                 let fd = Fd::new(accepted, self.core.clone());
                 state.pause = PAUSE;
@@ -256,7 +253,6 @@ impl Sink for Acceptor {
                     unwanted = Some(fd);
                 } else {
                     state.parked.push_back(fd);
-                    wakes.extend(state.waiters.pop());
                 }
             }
             _ => match completion.errno() {
@@ -268,9 +264,7 @@ impl Sink for Acceptor {
                 errno if is_shortage(errno) => self.pause(&mut state),
                 errno => {
                     state.error.get_or_insert(errno);
-                    while let Some(waiter) = state.waiters.pop() {
-                        wakes.push(waiter);
-                    }
+                    wakes.extend(state.line.dissolve());
                 }
             },
         }
@@ -280,12 +274,12 @@ impl Sink for Acceptor {
             // Armed by an accept that finds none.
         } else if state.parked.len() >= self.limit {
             self.end(&mut state);
-        } else if state.accept == Accepting::Idle
-            && state.error.is_none()
-            && !state.waiters.is_empty()
+        } else if state.accept == Accepting::Idle && state.error.is_none() && !state.line.is_empty()
         {
             let _ = self.arm(&mut state);
         }
+        let there = self.there(&state);
+        wakes.extend(state.line.call(there));
         self.watch(&mut state);
         drop(state);
         drop(unwanted);
@@ -293,10 +287,9 @@ impl Sink for Acceptor {
 
     fn flush(self: Rc<Self>, wakes: &mut Wakes) {
         let mut state = self.state.borrow_mut();
-        state.watched = false;
-        if !state.parked.is_empty() || self.is_to_call(&state) {
-            wakes.extend(state.waiters.pop());
-        }
+        state.line.end_turn();
+        let there = self.there(&state);
+        wakes.extend(state.line.call(there));
         self.watch(&mut state);
     }
 
@@ -306,7 +299,7 @@ impl Sink for Acceptor {
             state.accept = Accepting::Idle;
             if state.closing {
                 self.drain(&mut state, wakes);
-            } else if state.error.is_none() && !state.waiters.is_empty() {
+            } else if state.error.is_none() && !state.line.is_empty() {
                 let _ = self.arm(&mut state);
             }
         }
@@ -334,19 +327,24 @@ impl Future for Accept<'_> {
         // Before the borrow: cloning a waker is user code.
         let waker = cx.waker().clone();
         let mut state = acceptor.state.borrow_mut();
-        let mut next = state.parked.pop_front();
-        if next.is_none() && acceptor.is_to_call(&state) && acceptor.core.may_wait().is_ok() {
+        let is_turn = state.line.is_turn_of(self.ticket);
+        let mut next = if is_turn { state.parked.pop_front() } else { None };
+        let calls = is_turn && next.is_none() && acceptor.is_to_call(&state);
+        if calls && acceptor.core.may_wait().is_ok() {
             next = acceptor.call(&mut state);
         }
+        // What is there is for somebody who was woken before.
+        let is_anothers = !is_turn && acceptor.there(&state) > 0;
         let result = match next {
             Some(fd) => Ok(fd),
-            None => match acceptor.may_wait(&state) {
+            None => match acceptor.may_wait(&state, is_anothers) {
                 Err(error) => Err(error),
                 Ok(()) => {
-                    if state.accept == Accepting::Idle && !state.closing {
+                    if state.accept == Accepting::Idle && !state.closing && !is_anothers {
                         acceptor.arm(&mut state)?;
                     }
-                    let old = state.waiters.wait(&mut self.ticket, waker);
+                    let old = state.line.wait(&mut self.ticket, waker);
+                    acceptor.watch(&mut state);
                     let fd = state.fd.as_ref().map(Fd::raw);
                     drop(state);
                     discard(old);
@@ -355,15 +353,16 @@ impl Future for Accept<'_> {
                 }
             },
         };
-        let old = state.waiters.remove(self.ticket.take());
+        let old = state.line.leave(self.ticket.take());
         let more = match acceptor.limit {
-            0 => !state.waiters.is_empty(),
+            0 => !state.line.is_empty(),
             limit => state.parked.len() <= limit / 2,
         };
         if result.is_ok() && more && state.accept == Accepting::Idle && !state.closing {
             // A failure to ask for more is the next accept's to report.
             let _ = acceptor.arm(&mut state);
         }
+        acceptor.watch(&mut state);
         drop(state);
         // A connection that was taken is handed out, whatever they do.
         discard(waker);
@@ -378,7 +377,7 @@ impl Drop for Accept<'_> {
         let Some(ticket) = self.ticket else { return };
         let mut state = self.acceptor.state.borrow_mut();
         // One that had been woken need not pass it on: what it does not take is watched.
-        let waker = state.waiters.remove(Some(ticket));
+        let waker = state.line.leave(Some(ticket));
         drop(state);
         discard(waker);
     }

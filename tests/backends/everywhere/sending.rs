@@ -84,8 +84,9 @@ async fn send_file_to_socket(cut: Cut, of: Of) -> Ends {
         Of::OwnedHalf => {
             let (read, mut half) = ours.into_split();
             let got = cut.off(half.send_file(&file, &mut range), || _ = peer.drain()).await;
-            // Both: at the end of its runtime, half a stream that was not flushed is no end to its peer.
-            drop((half, read));
+            drop(half);
+            // After the end of the runtime nobody ends one way alone: the last half closes.
+            drop(read);
             return peer.has_got(cut, got, range).await;
         }
         _ => cut.off(ours.send_file(&file, &mut range), || _ = peer.drain()).await,

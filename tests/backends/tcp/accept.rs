@@ -85,6 +85,33 @@ fn several_waiters_are_served_in_turn() {
     }
 }
 
+// Seen to fail, with nothing for the one that waited, when whoever looked first took what had come.
+#[test]
+fn one_that_looks_in_every_turn_does_not_starve_one_that_waits() {
+    for parked in PARKED {
+        run_on_each(|| async {
+            let (listener, address) = listening_with(parked).await;
+            let listener = Rc::new(listener);
+            let waiter = ringloop::spawn({
+                let listener = listener.clone();
+                async move { listener.accept().await.unwrap().1 }
+            });
+            yield_now().await;
+            let peer = dial(address);
+            while !waiter.is_finished() {
+                if let Poll::Ready(accepted) = poll_once(&mut pin!(listener.accept())).await {
+                    panic!("{:?} is the one's who waits", accepted.unwrap().1);
+                }
+                yield_now().await;
+            }
+            assert_eq!(waiter.await.unwrap(), peer.local_addr().unwrap());
+            // And then it is served.
+            let peer = dial(address);
+            assert_eq!(listener.accept().await.unwrap().1, peer.local_addr().unwrap());
+        });
+    }
+}
+
 // Seen to fail when only the one that is first in the queue is woken.
 #[test]
 fn a_connection_whose_waiter_never_looks_is_the_next_ones() {
