@@ -403,14 +403,14 @@ fn a_deadline_holds_all_limits_within_it_also_those_of_tasks_that_are_spawned_th
     run_on_each(|| async {
         assert_eq!(deadline(), None);
         // Far enough for a machine that stands still for a moment.
-        let at = now() + 20 * SHORT;
+        let at = now() + 200 * SHORT;
         let (child, grandchild) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let (first, second) = (child.clone(), grandchild.clone());
         let all = with_deadline(at, async move {
             assert_eq!(deadline(), Some(at));
             // Later ones do not count, earlier ones do.
             with_deadline(at + LONG, async { assert_eq!(deadline(), Some(at)) }).await.unwrap();
-            let earlier = at - 19 * SHORT;
+            let earlier = at - 199 * SHORT;
             let inner = with_deadline(earlier, async move {
                 assert_eq!(deadline(), Some(earlier));
                 pending::<()>().await;
