@@ -298,7 +298,8 @@ fn whatever_owns_a_future_may_go_in_the_middle_with_the_runtime_before_or_after(
         // What goes on after the end of its runtime panics in its `unwrap`s, and is expected to.
         silent_when_expected();
         each_case(|builder, case| {
-            for polls in 0..=8 {
+            // Most of them end early; each takes thousands of runtimes.
+            for polls in [0, 1, 2, 3, 5, 8] {
                 use Fate::*;
                 for fate in [DroppedBefore, DroppedAfter, GoesOnAfter, Cancelled, Ended] {
                     EXPECTED.set(fate == GoesOnAfter);
@@ -306,7 +307,7 @@ fn whatever_owns_a_future_may_go_in_the_middle_with_the_runtime_before_or_after(
                 }
                 EXPECTED.set(false);
                 // Each keeps a few descriptors for good, and in test builds mappings, of which a process may have 65,530.
-                if polls % 4 == 2 {
+                if matches!(polls, 2 | 5) {
                     in_the_middle(builder, case, polls, Forgotten);
                 }
             }
