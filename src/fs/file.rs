@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 
 use super::cached::Cached;
-use super::op::{OpenOp, ReadOp, SyncOp, WriteOp};
+use super::op::{SyncOp, WriteOp};
 use crate::buf::Block;
-use crate::runtime::{Fd, Submit, current};
+use crate::runtime::{Fd, OpenOp, ReadOp, Submit, current};
 use crate::sys::file;
 use crate::task::poll_proceed;
 

@@ -8,11 +8,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::by_call::Pipe;
-use super::op::OpenOp;
 use super::socket::Socket;
 use crate::buf::Block;
 use crate::op::Call;
-use crate::runtime::{Core, Fd, Submit, current};
+use crate::runtime::{Core, Fd, OpenOp, Submit, current};
 use crate::sys::file;
 use crate::sys::pipe::{Description, Kind};
 
@@ -113,6 +112,7 @@ pub(super) async fn open(path: &Path, direction: Direction) -> io::Result<Rc<Soc
         core: core.clone(),
         path: Block::copy_of(name.as_bytes_with_nul()),
         flags: access | libc::O_NONBLOCK | libc::O_NOCTTY,
+        mode: 0,
     };
     let fd = Submit::new(core.clone(), open).await.map_err(|error| match error.raw_os_error() {
         Some(libc::ENXIO) if direction == Direction::Write => io::Error::new(

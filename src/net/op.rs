@@ -5,10 +5,10 @@ use std::io;
 use std::rc::Rc;
 
 use super::socket::Socket;
-use crate::buf::{Block, Stable};
+use crate::buf::Stable;
 use crate::note::{Note, On};
 use crate::op::{Completion, Request};
-use crate::runtime::{Core, Fd, Op};
+use crate::runtime::{Fd, Op};
 use crate::sys::SockAddr;
 
 /// Connects a fresh socket: gives it back, connected.
@@ -113,62 +113,5 @@ unsafe impl Op for ClosedOp {
 
     fn complete(self, completion: Completion) -> io::Result<()> {
         completion.outcome().map(drop)
-    }
-}
-
-/// Opens a pipe that has a name.
-pub(super) struct OpenOp {
-    pub(super) core: Rc<Core>,
-    /// A C string.
-    pub(super) path: Block,
-    pub(super) flags: i32,
-}
-
-// SAFETY: a block's bytes stand on the heap and nothing changes them.
-unsafe impl Op for OpenOp {
-    type Output = Fd;
-
-    fn note(&self) -> Note {
-        Note { what: "open", on: On::Nothing }
-    }
-
-    fn request(&mut self) -> Request {
-        Request::Open { path: self.path.as_ptr().cast(), flags: self.flags, mode: 0 }
-    }
-
-    fn complete(self, completion: Completion) -> io::Result<Fd> {
-        completion.outcome().map(|fd| Fd::new(fd as i32, self.core))
-    }
-}
-
-/// Reads a part of a file into a block.
-pub(super) struct ReadFileOp {
-    pub(super) fd: Rc<Fd>,
-    pub(super) block: Block,
-    pub(super) len: u32,
-    pub(super) offset: u64,
-}
-
-// SAFETY: the pointer goes into the block's heap memory, which nobody else touches; `len` is at most
-// its capacity.
-unsafe impl Op for ReadFileOp {
-    type Output = Block;
-
-    fn note(&self) -> Note {
-        Note { what: "read of a file", on: On::Fd(self.fd.raw()) }
-    }
-
-    fn request(&mut self) -> Request {
-        let len = self.len.min(self.block.capacity());
-        let ptr = self.block.as_mut_ptr();
-        Request::Read { fd: self.fd.raw(), ptr, len, offset: self.offset }
-    }
-
-    fn complete(mut self, completion: Completion) -> io::Result<Block> {
-        // No kernel reads more than it was asked for, and none shall stop us by saying so.
-        let n = completion.outcome()?.min(self.len).min(self.block.capacity());
-        // SAFETY: the kernel wrote `n` bytes.
-        unsafe { self.block.set_filled(n) };
-        Ok(self.block)
     }
 }

@@ -17,14 +17,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::descriptor::describe;
-use super::op::ReadFileOp;
 use super::outbox::Piece;
 use super::pipe_writer::PipeWriter;
 use super::socket::Socket;
 use super::tcp_stream::TcpStream;
 use super::unix::UnixStream;
 use crate::op::Call;
-use crate::runtime::{Fd, Submit};
+use crate::runtime::{Fd, ReadOp, Submit};
 use crate::sys::pipe::Kind;
 use crate::task::{poll_proceed, spend};
 
@@ -167,7 +166,7 @@ impl Socket {
     async fn send_cold(self: &Rc<Self>, file: &Rc<Fd>, range: &Range<u64>) -> io::Result<u64> {
         let core = self.core();
         let len = (range.end - range.start).min(COLD as u64) as u32;
-        let read = ReadFileOp {
+        let read = ReadOp {
             fd: file.clone(),
             block: core.spares().block(len as usize),
             len,

@@ -39,7 +39,7 @@ pub(crate) use context::current;
 pub(crate) use fd::Fd;
 pub(crate) use inflight::Waiting;
 pub(crate) use lanes::Lane;
-pub(crate) use op::Op;
+pub(crate) use op::{Op, OpenOp, ReadOp};
 pub(crate) use sink::{Role, Sink, Wakes};
 pub(crate) use submit::Submit;
 pub(crate) use timers::Key as TimerKey;
