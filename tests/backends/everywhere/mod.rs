@@ -8,6 +8,7 @@ mod files;
 mod fuse;
 mod opening;
 mod passing;
+mod peer;
 mod pipes;
 mod protocols;
 mod reading;

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use ringloop::net::{PipeReader, PipeWriter};
 
 use super::cut::{Cut, How};
+use super::peer::{END, PIECE, Peer, last};
 use super::{Case, Ends, case, once};
-use crate::tcp::{pattern, poll_once, turns, until};
+use crate::tcp::{pattern, poll_once, turns};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -31,8 +32,6 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 pub(super) const TEXT: &[u8] = b"hello, world";
-const PIECE: &[u8] = b"the piece that may be cut off";
-pub(super) const END: &[u8] = b"the end";
 
 async fn the_rest_comes(mut reader: PipeReader, mut theirs: std::io::PipeWriter, got: Vec<u8>) {
     let mut all = got;
@@ -146,58 +145,18 @@ async fn open_writer(cut: Cut) -> Ends {
     ends
 }
 
-/// The other end, which does not wait when it reads.
-pub(super) struct Peer {
-    file: PipeEnd,
-    got: Vec<u8>,
-    ended: bool,
-}
-
-type PipeEnd = std::fs::File;
-
-impl Peer {
-    pub(super) fn drain(&mut self) {
-        let mut buf = [0; 1 << 14];
-        while !self.ended {
-            match self.file.read(&mut buf) {
-                Ok(0) => self.ended = true,
-                Ok(n) => self.got.extend_from_slice(&buf[..n]),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(e) => panic!("after {} bytes: {e}", self.got.len()),
-            }
-        }
-    }
-
-    /// Reads to the end: some of the pattern, then the piece if it was written, then the end if that was.
-    pub(super) async fn sees(mut self, piece: bool, end: bool) -> usize {
-        until(|| {
-            self.drain();
-            self.ended
-        })
-        .await;
-        let mut got = &self.got[..];
-        if end {
-            got = got.strip_suffix(END).expect("what was written last comes last");
-        }
-        if piece {
-            got = got.strip_suffix(PIECE).expect("a write that was done is whole");
-        }
-        assert!(got == pattern(0, got.len()), "not a prefix: {} bytes", got.len());
-        got.len()
-    }
-}
-
-pub(super) fn write_end() -> (PipeWriter, Peer) {
+/// A writer, and the other end, which does not wait when it reads.
+pub(super) fn write_end() -> (PipeWriter, Peer<std::fs::File>) {
     let path = Named::new();
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::File::options();
     let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(&path.0).unwrap();
     let writer = std::fs::File::options().write(true).open(&path.0).unwrap();
     let writer = PipeWriter::from_std(writer).unwrap();
-    (writer, Peer { file, got: Vec::new(), ended: false })
+    (writer, Peer::new(file))
 }
 
-async fn full() -> (PipeWriter, Peer) {
+async fn full() -> (PipeWriter, Peer<std::fs::File>) {
     let (mut ours, peer) = write_end();
     fill(&mut ours).await;
     (ours, peer)
@@ -208,18 +167,6 @@ async fn fill(ours: &mut PipeWriter) {
     // A turn moves 64 KiB at most, by pieces of 4.
     for _ in 0..8 {
         assert!(poll_once(&mut write).await.is_pending(), "the pipe has no end");
-        turns(1).await;
-    }
-}
-
-/// The last write; it needs a peer that reads.
-pub(super) async fn last(write: impl Future<Output = std::io::Result<()>>, peer: &mut Peer) {
-    let mut write = std::pin::pin!(write);
-    loop {
-        if let std::task::Poll::Ready(result) = poll_once(&mut write).await {
-            return result.unwrap();
-        }
-        peer.drain();
         turns(1).await;
     }
 }

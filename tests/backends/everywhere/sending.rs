@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use ringloop::net::{pipe, splice};
 
 use super::cut::{Cut, How};
-use super::pipes::{END, TEXT, last, read_end, write_end};
+use super::peer::{END, last};
+use super::pipes::{TEXT, read_end, write_end};
 use super::{Case, Ends, case, once};
 use crate::tcp::{pattern, until, with_std};
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use ringloop::net::{UnixListener, UnixListenerOptions, UnixStream};
 
 use super::cut::{Cut, How};
+use super::peer::{self, END, PIECE, Peer};
 use super::{Case, Ends, balanced, case, once};
 use crate::support::poll_once as poll_now;
 use crate::tcp::{pattern, poll_once, turns, until};
@@ -49,8 +50,6 @@ enum Of {
 }
 
 const TEXT: &[u8] = b"hello, world";
-const PIECE: &[u8] = b"the piece that may be cut off";
-const END: &[u8] = b"the end";
 
 /// Reads what is left of [`TEXT`].
 async fn the_rest_comes(ours: &mut UnixStream, mut all: Vec<u8>) {
@@ -91,15 +90,15 @@ async fn peek(cut: Cut) -> Ends {
 }
 
 /// A stream that will soon take no more, and its peer, which does not wait when it reads.
-fn narrow() -> (UnixStream, Peer) {
+fn narrow() -> (UnixStream, Peer<StdStream>) {
     let (ours, theirs) = with_std();
     ours.set_send_buffer_size(8 << 10).unwrap();
     theirs.set_nonblocking(true).unwrap();
-    (ours, Peer { stream: theirs, got: Vec::new(), ended: false })
+    (ours, Peer::that_may_be_reset(theirs))
 }
 
 /// A stream whose outbox is full of the pattern.
-async fn full() -> (UnixStream, Peer) {
+async fn full() -> (UnixStream, Peer<StdStream>) {
     let (mut ours, peer) = narrow();
     fill(&mut ours).await;
     (ours, peer)
@@ -113,53 +112,9 @@ async fn fill(ours: &mut UnixStream) {
     }
 }
 
-struct Peer {
-    stream: StdStream,
-    got: Vec<u8>,
-    ended: bool,
-}
-
-impl Peer {
-    fn drain(&mut self) {
-        let mut buf = [0; 1 << 14];
-        while !self.ended {
-            match self.stream.read(&mut buf) {
-                Ok(n) if n > 0 => self.got.extend_from_slice(&buf[..n]),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                _ => self.ended = true,
-            }
-        }
-    }
-
-    /// Reads to the end: some of the pattern, then the piece if it was written, then the end.
-    async fn sees(mut self, piece: bool, end: bool) -> usize {
-        until(|| {
-            self.drain();
-            self.ended
-        })
-        .await;
-        let mut got = &self.got[..];
-        if end {
-            got = got.strip_suffix(END).expect("what was written last comes last");
-        }
-        if piece {
-            got = got.strip_suffix(PIECE).expect("a write that was done is whole");
-        }
-        assert!(got == pattern(0, got.len()), "not a prefix: {} bytes", got.len());
-        got.len()
-    }
-}
-
-/// The last write; it needs a peer that reads. Then the stream is dropped.
-async fn last(mut ours: UnixStream, peer: &mut Peer) {
-    let mut write = Box::pin(ours.write_all(END));
-    loop {
-        if let std::task::Poll::Ready(result) = poll_once(&mut write).await {
-            return result.unwrap();
-        }
-        peer.drain();
-        turns(1).await;
-    }
+/// The last write. Then the stream is dropped.
+async fn last(mut ours: UnixStream, peer: &mut Peer<StdStream>) {
+    peer::last(ours.write_all(END), peer).await;
 }
 
 async fn write_all(cut: Cut) -> Ends {

@@ -1,12 +1,13 @@
 //! Writes: a prefix goes, in order, and what is written next comes behind it.
 
-use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::net::Shutdown;
 
 use bytes::Bytes;
 use ringloop::net::TcpStream;
 
 use super::cut::{Cut, How};
+use super::peer::{END, PIECE, Peer, last};
 use super::{Case, Ends, case, once};
 use crate::tcp::{pattern, poll_once, turns, until, with_std};
 
@@ -66,20 +67,16 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// What the cut write writes; no part of the pattern.
-const PIECE: &[u8] = b"the piece that may be cut off";
-const END: &[u8] = b"the end";
-
 /// A stream that will soon take no more, and its peer, which does not wait when it reads.
-async fn narrow() -> (TcpStream, Peer) {
+async fn narrow() -> (TcpStream, Peer<std::net::TcpStream>) {
     let (ours, theirs) = with_std().await;
     ours.set_send_buffer_size(8 << 10).unwrap();
     theirs.set_nonblocking(true).unwrap();
-    (ours, Peer { stream: theirs, got: Vec::new(), ended: false })
+    (ours, Peer::new(theirs))
 }
 
 /// A stream whose outbox is full of the pattern.
-async fn full() -> (TcpStream, Peer) {
+async fn full() -> (TcpStream, Peer<std::net::TcpStream>) {
     let (mut ours, peer) = narrow().await;
     fill(&mut ours).await;
     (ours, peer)
@@ -90,58 +87,6 @@ async fn fill(ours: &mut TcpStream) {
     for _ in 0..8 {
         assert!(poll_once(&mut write).await.is_pending(), "the pipe has no end");
         turns(1).await;
-    }
-}
-
-struct Peer {
-    stream: std::net::TcpStream,
-    got: Vec<u8>,
-    ended: bool,
-}
-
-impl Peer {
-    /// Reads what there is.
-    fn drain(&mut self) {
-        let mut buf = [0; 1 << 14];
-        while !self.ended {
-            match self.stream.read(&mut buf) {
-                Ok(0) => self.ended = true,
-                Ok(n) => self.got.extend_from_slice(&buf[..n]),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(e) => panic!("after {} bytes: {e}", self.got.len()),
-            }
-        }
-    }
-
-    /// Reads what there is, of a stream that may close over bytes that it has not read.
-    fn drain_until_reset(&mut self) {
-        let mut buf = [0; 1 << 14];
-        while !self.ended {
-            match self.stream.read(&mut buf) {
-                Ok(n) if n > 0 => self.got.extend_from_slice(&buf[..n]),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                _ => self.ended = true,
-            }
-        }
-    }
-
-    /// Reads to the end: some of the pattern, then the piece if it was written, then the end if that
-    /// was.
-    async fn sees(mut self, piece: bool, end: bool) -> usize {
-        until(|| {
-            self.drain();
-            self.ended
-        })
-        .await;
-        let mut got = &self.got[..];
-        if end {
-            got = got.strip_suffix(END).expect("what was written last comes last");
-        }
-        if piece {
-            got = got.strip_suffix(PIECE).expect("a write that was done is whole");
-        }
-        assert!(got == pattern(0, got.len()), "not a prefix: {} bytes", got.len());
-        got.len()
     }
 }
 
@@ -288,16 +233,4 @@ async fn into_std(cut: Cut) -> Ends {
     drop(std);
     peer.sees(false, true).await;
     true
-}
-
-/// The last write; it needs a peer that reads.
-async fn last(write: impl Future<Output = std::io::Result<()>>, peer: &mut Peer) {
-    let mut write = std::pin::pin!(write);
-    loop {
-        if let std::task::Poll::Ready(result) = poll_once(&mut write).await {
-            return result.unwrap();
-        }
-        peer.drain();
-        turns(1).await;
-    }
 }
