@@ -9,6 +9,7 @@
 //! | `RINGLOOP_TEST_KERNEL` | `6.1` | io_uring as that Linux has it |
 //! | `RINGLOOP_TEST_QUEUES` | `2,4` | a ring of so many entries: both queues overflow all the time |
 //! | `RINGLOOP_TEST_WAITS` | `EINTR/5` | every fifth entry into the kernel to wait fails with that errno (epoll's only with EINTR) |
+//! | `RINGLOOP_TEST_CANCELS` | `2` | every second request that is cancelled on io_uring is missed at first, as at a bad moment |
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -122,6 +123,7 @@ struct Plan {
 thread_local! {
     static WAITS: Cell<u64> = const { Cell::new(0) };
     static PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
+    static CANCELS: Cell<u64> = const { Cell::new(0) };
     static READS: RefCell<VecDeque<i32>> = const { RefCell::new(VecDeque::new()) };
     static SCRIPT: RefCell<Option<Vec<Step>>> = const { RefCell::new(None) };
 }
@@ -134,6 +136,18 @@ pub(crate) fn linux() -> Option<(u8, u8)> {
 pub(crate) fn queues() -> Option<(u32, u32)> {
     static QUEUES: OnceLock<Option<(u32, u32)>> = OnceLock::new();
     *QUEUES.get_or_init(|| pair("RINGLOOP_TEST_QUEUES", ','))
+}
+
+/// Counts a request that is cancelled: whether it shall be missed.
+pub(crate) fn misses() -> bool {
+    static EVERY: OnceLock<Option<u64>> = OnceLock::new();
+    let n = CANCELS.get();
+    CANCELS.set(n + 1);
+    let every = EVERY.get_or_init(|| {
+        let text = std::env::var("RINGLOOP_TEST_CANCELS").ok()?;
+        Some(text.parse().expect("RINGLOOP_TEST_CANCELS is a number"))
+    });
+    every.is_some_and(|every| n.is_multiple_of(every))
 }
 
 pub(crate) fn take_script() -> Option<Vec<Step>> {

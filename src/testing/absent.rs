@@ -30,6 +30,11 @@ pub(crate) const fn before_epoll_wait() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Whether the next request that is cancelled shall be missed.
+pub(crate) const fn misses() -> bool {
+    false
+}
+
 /// The answer of a read that must not wait, in place of the kernel's.
 pub(crate) const fn read_now() -> Option<std::io::Result<usize>> {
     None

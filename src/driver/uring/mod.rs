@@ -13,6 +13,7 @@
 //! `uring-sys-notes/defer-taskrun.md`).
 #![expect(unsafe_code, reason = "queues entries that point into memory of their owners")]
 
+mod cancels;
 mod caps;
 mod emulate;
 mod encode;
@@ -39,6 +40,7 @@ use crate::sys::uring::{
 };
 use crate::sys::{Bell, uring};
 use crate::testing;
+use cancels::Cancels;
 pub(crate) use caps::Caps;
 use emulate::Emulated;
 use own::OwnRing;
@@ -46,8 +48,8 @@ use provided::Provided;
 use quiet::Quiet;
 pub(crate) use setup::Refused;
 
-/// The answers nobody waits for: cancels.
-const IGNORED: u64 = u64::MAX - 1;
+/// Who is not there: a cancel for it misses, and its answers are nobody's.
+const NOBODY: u64 = u64::MAX - 1;
 /// The poll of the bell.
 const BELL: u64 = u64::MAX;
 
@@ -79,6 +81,7 @@ pub(crate) struct Uring {
     messages: Option<Provided>,
     pool: Pool,
     emulated: Emulated,
+    cancels: Cancels,
     quiet: Quiet,
     caps: Caps,
     bell: Bell,
@@ -127,6 +130,7 @@ impl Uring {
             messages: None,
             pool: pool.clone(),
             emulated: Emulated::default(),
+            cancels: Cancels::default(),
             quiet: Quiet::new(quiet),
             caps: most,
             bell: Bell::new().map_err(|e| Refused::by("eventfd", e))?,
@@ -271,7 +275,7 @@ impl Uring {
         let mut rings = 0;
         for cqe in self.ring.completion() {
             match cqe.user_data() {
-                IGNORED => {}
+                NOBODY => {}
                 data if self.emulated.hear(data) => {}
                 BELL => {
                     rings += 1;
@@ -282,6 +286,10 @@ impl Uring {
                     }
                 }
                 data => {
+                    if let Some(token) = cancels::answered(data) {
+                        self.cancels.hear(token, cqe.result());
+                        continue;
+                    }
                     let token = Token::from_user_data(data);
                     // Receives carry flags; a send has none.
                     if cqe.flags() == 0 {
@@ -334,8 +342,13 @@ impl Driver for Uring {
     }
 
     fn cancel(&mut self, token: Token) {
-        let data = self.emulated.cancel(token).unwrap_or_else(|| token.user_data());
-        self.push(encode::cancel(data).user_data(IGNORED));
+        // A poll of ours that is not found is back, and then its request ends.
+        if let Some(data) = self.emulated.cancel(token) {
+            return self.push(encode::cancel(data).user_data(NOBODY));
+        }
+        let answer = self.cancels.ask(token);
+        let data = if testing::misses() { NOBODY } else { token.user_data() };
+        self.push(encode::cancel(data).user_data(answer));
     }
 
     fn wait(&mut self, until: Until, pool: &Pool, done: &mut Vec<Completion>) -> io::Result<()> {
@@ -347,7 +360,12 @@ impl Driver for Uring {
         self.arm_bell();
         let before = done.len();
         self.pump(pool, done);
-        self.enter(if done.len() > before { Until::Now } else { until })?;
+        for token in self.cancels.due() {
+            let answer = self.cancels.ask(token);
+            self.push(encode::cancel(token.user_data()).user_data(answer));
+        }
+        let until = if done.len() > before { Until::Now } else { self.cancels.limit(until) };
+        self.enter(until)?;
         self.sweep(done);
         for _ in 0..FLUSHES {
             if !self.ring.submission().cq_overflow() {
@@ -363,6 +381,7 @@ impl Driver for Uring {
             self.quiet.answer(done);
         }
         self.pump(pool, done);
+        self.cancels.settle(&done[before..]);
         Ok(())
     }
 
@@ -378,6 +397,7 @@ impl Driver for Uring {
             && self.bell_armed
             && self.overflow.is_empty()
             && self.emulated.is_idle()
+            && self.cancels.is_quiet()
             && self.quiet.is_empty();
         self.skipped += u32::from(quiet);
         quiet
