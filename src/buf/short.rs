@@ -32,12 +32,19 @@ impl<T> Short<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
+        let next = if self.rest.is_empty() { None } else { self.pop_rest() };
+        std::mem::replace(&mut self.first, next)
+    }
+
+    #[inline(never)]
+    fn pop_rest(&mut self) -> Option<T> {
         let next = self.rest.pop_front();
-        if next.is_none() && self.rest.capacity() > KEPT {
+        if self.rest.is_empty() && self.rest.capacity() > KEPT {
             self.rest = VecDeque::new();
         }
-        std::mem::replace(&mut self.first, next)
+        next
     }
 
     pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
