@@ -34,14 +34,15 @@ impl<T> Short<T> {
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let next = if self.rest.is_empty() { None } else { self.pop_rest() };
+        let alone = self.rest.is_empty() && self.rest.capacity() <= KEPT;
+        let next = if alone { None } else { self.pop_rest() };
         std::mem::replace(&mut self.first, next)
     }
 
     #[inline(never)]
     fn pop_rest(&mut self) -> Option<T> {
         let next = self.rest.pop_front();
-        if self.rest.is_empty() && self.rest.capacity() > KEPT {
+        if next.is_none() {
             self.rest = VecDeque::new();
         }
         next
