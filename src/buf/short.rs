@@ -32,12 +32,20 @@ impl<T> Short<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
+        let alone = self.rest.is_empty() && self.rest.capacity() <= KEPT;
+        let next = if alone { None } else { self.pop_rest() };
+        std::mem::replace(&mut self.first, next)
+    }
+
+    #[inline(never)]
+    fn pop_rest(&mut self) -> Option<T> {
         let next = self.rest.pop_front();
-        if next.is_none() && self.rest.capacity() > KEPT {
+        if next.is_none() {
             self.rest = VecDeque::new();
         }
-        std::mem::replace(&mut self.first, next)
+        next
     }
 
     pub(crate) fn front_mut(&mut self) -> Option<&mut T> {

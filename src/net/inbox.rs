@@ -146,6 +146,7 @@ impl Inbox {
     }
 
     /// Copies out as much as fits, across pieces.
+    #[inline]
     pub(crate) fn read(&mut self, mut into: &mut [u8]) -> usize {
         let mut copied = 0;
         while let Some(lease) = self.leases.front_mut() {

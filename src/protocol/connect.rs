@@ -99,7 +99,7 @@ where
     P: IntoProtocol<Kind>,
 {
     let made_at = Location::caller();
-    begin(factory, Link::of(stream), Ways::Both, made_at)
+    begin(factory, Link::from(stream), Ways::Both, made_at)
 }
 
 /// As [`create_connection`], to a Unix socket by its path; asyncio's [`create_unix_connection`].

@@ -54,6 +54,7 @@ impl Drop for Entered {
 /// # Errors
 ///
 /// None runs here: the future was polled by another executor, or the call came from outside.
+#[inline]
 pub(crate) fn current() -> io::Result<Rc<Core>> {
     CURRENT.with_borrow(|current| Option::clone(current)).ok_or_else(|| {
         io::Error::new(
@@ -64,6 +65,7 @@ pub(crate) fn current() -> io::Result<Rc<Core>> {
 }
 
 /// Whether `core` is the one that runs on this thread.
+#[inline]
 pub(super) fn is_current(core: &Core) -> bool {
     CURRENT.with_borrow(|current| {
         current.as_ref().is_some_and(|running| std::ptr::eq(Rc::as_ptr(running), core))

@@ -20,7 +20,7 @@ use crate::buf::{Pool, Spares};
 use crate::driver::{Backend, Driver};
 use crate::op::{Call, Completion, Request, Token};
 use crate::sys::fork::Process;
-use crate::task::{CancelToken, Tasks, discard, quietly};
+use crate::task::{CancelToken, Tasks, discard};
 
 /// Everything one runtime owns. Sockets, timers and futures hold it; it outlives the runtime as an
 /// empty shell that answers "the runtime has ended".
@@ -44,7 +44,7 @@ pub(crate) struct Core {
     /// Cancelled when the end comes. Made for whoever asks first.
     pub(super) root: OnceCell<CancelToken>,
     /// Set near the end: what has not been submitted by then never is.
-    closing: Cell<bool>,
+    pub(super) closing: Cell<bool>,
     /// Set by each turn: whether it belongs to the runtime's life and not to its end.
     pub(super) may_be_quiet: Cell<bool>,
     pub(super) counters: Counters,
@@ -330,55 +330,6 @@ impl Core {
 
     pub(super) fn take_stopped(&self) -> bool {
         self.stopped.take()
-    }
-
-    // ---- the end ----
-
-    /// Asks everything in flight to end; from now on only closes are submitted.
-    pub(super) fn cancel_all(&self) {
-        self.closing.set(true);
-        let pending = self.inflight.borrow().pending();
-        for token in pending {
-            self.cancel(token);
-        }
-    }
-
-    /// Lets go of whoever waits for buffers or a flush. The time of those that gathered writes is up.
-    pub(super) fn forget_waiting(&self) {
-        let starved = std::mem::take(&mut *self.starved.borrow_mut());
-        let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
-        let mut wakes = Wakes::new();
-        dirty.into_iter().for_each(|sink| sink.alarm(&mut wakes));
-        drop(starved);
-        wakes.into_iter().for_each(crate::task::wake);
-    }
-
-    /// Closes the driver. What is still in flight is leaked, never freed; returns how much it was.
-    pub(super) fn close(&self) -> usize {
-        self.ended_at.set(self.now());
-        // The kernel writes into the memory of the process that asked, not into a child's copy.
-        let leaked = if self.is_foreign() { 0 } else { self.in_flight() };
-        if leaked > 0 {
-            self.pool.leak();
-            std::mem::forget(self.inflight.take());
-        } else if self.is_foreign() {
-            let copies = self.inflight.take();
-            copies.into_slots().for_each(|copy| quietly(|| drop(copy)));
-        }
-        let now = self.ended_at.get();
-        let timers = self.timers.replace(Timers::new(now));
-        let driver = self.driver.borrow_mut().take();
-        drop(driver);
-        // What it holds may hold us.
-        let dirty = self.dirty.take();
-        drop(dirty);
-        // User code: wakers, owners of sent bytes. Nothing is borrowed, and each by itself: two
-        // panics at once would abort.
-        for alarm in timers.into_values() {
-            quietly(|| alarm.give_up());
-        }
-        self.drop_discarded();
-        leaked
     }
 }
 

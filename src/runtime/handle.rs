@@ -1,8 +1,8 @@
 //! Reaching a runtime from other threads.
 
-use super::builder::Runtime;
 use super::calls::RemoteCallHandle;
 use super::context::current;
+use super::run::Runtime;
 use crate::task::{self, HomeRef, RemoteJoinHandle, TaskInfo};
 
 /// Reaches a runtime from any thread. Cheap to copy; harmless once the runtime has ended.

@@ -84,6 +84,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     /// A token for a new request.
+    #[inline]
     pub(super) fn insert(&mut self, waiting: Waiting) -> Token {
         self.serial = self.serial.wrapping_add(1);
         let state = match waiting {
@@ -96,6 +97,7 @@ impl InFlight {
     }
 
     /// Takes a completion in.
+    #[inline]
     pub(super) fn settle(&mut self, completion: Completion) -> Settled {
         let index = completion.token.index() as usize;
         let Some(slot) = self.slots.get_mut(index) else { return Settled::Stray };

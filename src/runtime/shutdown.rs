@@ -13,9 +13,12 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::builder::Runtime;
 use super::context::Entered;
 use super::core::Core;
+use super::run::Runtime;
+use super::sink::Wakes;
+use super::timers::Timers;
+use crate::task::{quietly, wake};
 
 /// How long the kernel has, at least, to end what was cancelled. Sockets answer within a turn or two;
 /// what does not is leaked, and its descriptors stay open.
@@ -37,6 +40,53 @@ impl Core {
             wound_up = self.turn(Some(until), |_| false).map(drop);
         }
         wound_up
+    }
+
+    /// Asks everything in flight to end; from now on only closes are submitted.
+    fn cancel_all(&self) {
+        self.closing.set(true);
+        let pending = self.inflight.borrow().pending();
+        for token in pending {
+            self.cancel(token);
+        }
+    }
+
+    /// Lets go of whoever waits for buffers or a flush. The time of those that gathered writes is up.
+    fn forget_waiting(&self) {
+        let starved = std::mem::take(&mut *self.starved.borrow_mut());
+        let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
+        let mut wakes = Wakes::new();
+        dirty.into_iter().for_each(|sink| sink.alarm(&mut wakes));
+        drop(starved);
+        wakes.into_iter().for_each(wake);
+    }
+
+    /// Closes the driver. What is still in flight is leaked, never freed; returns how much it was.
+    fn close(&self) -> usize {
+        self.ended_at.set(self.now());
+        // The kernel writes into the memory of the process that asked, not into a child's copy.
+        let leaked = if self.is_foreign() { 0 } else { self.in_flight() };
+        if leaked > 0 {
+            self.pool.leak();
+            std::mem::forget(self.inflight.take());
+        } else if self.is_foreign() {
+            let copies = self.inflight.take();
+            copies.into_slots().for_each(|copy| quietly(|| drop(copy)));
+        }
+        let now = self.ended_at.get();
+        let timers = self.timers.replace(Timers::new(now));
+        let driver = self.driver.borrow_mut().take();
+        drop(driver);
+        // What it holds may hold us.
+        let dirty = self.dirty.take();
+        drop(dirty);
+        // User code: wakers, owners of sent bytes. Nothing is borrowed, and each by itself: two
+        // panics at once would abort.
+        for alarm in timers.into_values() {
+            quietly(|| alarm.give_up());
+        }
+        self.drop_discarded();
+        leaked
     }
 }
 

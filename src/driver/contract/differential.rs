@@ -36,6 +36,7 @@
 //!
 //! More cases: `PROPTEST_CASES=1000 cargo test --lib differential`.
 
+mod end;
 mod play;
 mod requests;
 mod steps;

@@ -1,13 +1,31 @@
 //! What a reader does with a link: it looks at what is parked, and takes it when it is enough.
 
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use super::super::inbox::{End, Inbox};
-use super::super::receive::put_back;
 use super::Link;
+use crate::buf::Lease;
+use crate::net::inbox::{End, Inbox};
+use crate::net::receive::put_back;
+use crate::task::{poll_proceed, spend};
 
 impl Link {
+    /// Lends the oldest piece that came; `None` is the end.
+    pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+        match self.socket() {
+            Some(socket) => socket.poll_chunk(cx),
+            None => self.poll_rest(cx, Inbox::pop),
+        }
+    }
+
+    /// Copies out what has come; 0 is the end.
+    pub(crate) fn poll_read(&self, cx: &Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.socket() {
+            Some(socket) => socket.poll_read(cx, into),
+            None => self.poll_rest(cx, |rest| rest.read(into)),
+        }
+    }
+
     /// Lets `take` look whenever something has come, until it finds what it wants in the inbox.
     /// `Ok(None)` is the end: what is parked then was not enough for it, and stays.
     pub(crate) fn poll_enough<T>(
@@ -47,5 +65,20 @@ impl Link {
     /// How much may be parked while receiving goes on.
     pub(crate) fn set_read_limit(&self, limit: usize) {
         self.with_parked(|inbox| inbox.set_limit(limit));
+    }
+
+    fn poll_rest<T>(
+        &self,
+        cx: &Context<'_>,
+        take: impl FnOnce(&mut Inbox) -> T,
+    ) -> Poll<io::Result<T>> {
+        ready!(poll_proceed(cx));
+        spend();
+        Poll::Ready(Ok(self.with_rest(take)))
+    }
+
+    fn with_rest<T>(&self, f: impl FnOnce(&mut Inbox) -> T) -> T {
+        let mut rest = self.0.rest.borrow_mut();
+        f(rest.get_or_insert_with(|| Box::new(Inbox::new())))
     }
 }

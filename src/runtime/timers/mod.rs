@@ -189,6 +189,7 @@ impl<T> Timers<T> {
     /// When to call [`expire`](Self::expire): never later than the earliest deadline, and before it
     /// only if a timer with an earlier one was removed. `expire` then finds nothing due, and the next
     /// answer is later.
+    #[inline]
     pub(crate) fn next(&self) -> Option<Instant> {
         let place = self.first()?;
         Some(self.origin + Duration::from_nanos(self.buckets[place].earliest))

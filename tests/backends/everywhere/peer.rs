@@ -72,6 +72,16 @@ impl<R: Read> Peer<R> {
     }
 }
 
+/// A write of more than the kernel and the outbox have room for, until they are full.
+pub(super) async fn fill(write: impl Future<Output = std::io::Result<()>>) {
+    let mut write = std::pin::pin!(write);
+    // A pipe's turn moves 64 KiB at most, by pieces of 4.
+    for _ in 0..8 {
+        assert!(poll_once(&mut write).await.is_pending(), "what is written to has no end");
+        turns(1).await;
+    }
+}
+
 /// The last write; it needs a peer that reads.
 pub(super) async fn last<R: Read>(
     write: impl Future<Output = std::io::Result<()>>,

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use ringloop::net::{PipeReader, PipeWriter};
 
 use super::cut::{Cut, How};
-use super::peer::{END, PIECE, Peer, last};
+use super::peer::{END, PIECE, Peer, fill, last};
 use super::{Case, Ends, case, once};
-use crate::tcp::{pattern, poll_once, turns};
+use crate::tcp::{pattern, poll_once};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -158,17 +158,8 @@ pub(super) fn write_end() -> (PipeWriter, Peer<std::fs::File>) {
 
 async fn full() -> (PipeWriter, Peer<std::fs::File>) {
     let (mut ours, peer) = write_end();
-    fill(&mut ours).await;
+    fill(ours.write_all(pattern(0, 1 << 20))).await;
     (ours, peer)
-}
-
-async fn fill(ours: &mut PipeWriter) {
-    let mut write = Box::pin(ours.write_all(pattern(0, 1 << 20)));
-    // A turn moves 64 KiB at most, by pieces of 4.
-    for _ in 0..8 {
-        assert!(poll_once(&mut write).await.is_pending(), "the pipe has no end");
-        turns(1).await;
-    }
 }
 
 async fn write_all(cut: Cut) -> Ends {

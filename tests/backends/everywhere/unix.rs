@@ -10,10 +10,10 @@ use bytes::Bytes;
 use ringloop::net::{UnixListener, UnixListenerOptions, UnixStream};
 
 use super::cut::{Cut, How};
-use super::peer::{self, END, PIECE, Peer};
+use super::peer::{self, END, PIECE, Peer, fill};
 use super::{Case, Ends, balanced, case, once};
 use crate::support::poll_once as poll_now;
-use crate::tcp::{pattern, poll_once, turns, until};
+use crate::tcp::{pattern, poll_once, until};
 use crate::unix::{Folder, with_std};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -100,16 +100,8 @@ fn narrow() -> (UnixStream, Peer<StdStream>) {
 /// A stream whose outbox is full of the pattern.
 async fn full() -> (UnixStream, Peer<StdStream>) {
     let (mut ours, peer) = narrow();
-    fill(&mut ours).await;
+    fill(ours.write_all(pattern(0, 1 << 20))).await;
     (ours, peer)
-}
-
-async fn fill(ours: &mut UnixStream) {
-    let mut write = Box::pin(ours.write_all(pattern(0, 1 << 20)));
-    for _ in 0..8 {
-        assert!(poll_once(&mut write).await.is_pending(), "the socket has no end");
-        turns(1).await;
-    }
 }
 
 /// The last write. Then the stream is dropped.

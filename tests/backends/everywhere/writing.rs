@@ -7,9 +7,9 @@ use bytes::Bytes;
 use ringloop::net::TcpStream;
 
 use super::cut::{Cut, How};
-use super::peer::{END, PIECE, Peer, last};
+use super::peer::{END, PIECE, Peer, fill, last};
 use super::{Case, Ends, case, once};
-use crate::tcp::{pattern, poll_once, turns, until, with_std};
+use crate::tcp::{pattern, poll_once, until, with_std};
 
 #[derive(Clone, Copy)]
 enum Of {
@@ -78,16 +78,8 @@ async fn narrow() -> (TcpStream, Peer<std::net::TcpStream>) {
 /// A stream whose outbox is full of the pattern.
 async fn full() -> (TcpStream, Peer<std::net::TcpStream>) {
     let (mut ours, peer) = narrow().await;
-    fill(&mut ours).await;
+    fill(ours.write_all(pattern(0, 1 << 20))).await;
     (ours, peer)
-}
-
-async fn fill(ours: &mut TcpStream) {
-    let mut write = Box::pin(ours.write_all(pattern(0, 1 << 20)));
-    for _ in 0..8 {
-        assert!(poll_once(&mut write).await.is_pending(), "the pipe has no end");
-        turns(1).await;
-    }
 }
 
 async fn write_all(cut: Cut, of: Of) -> Ends {
@@ -122,7 +114,7 @@ async fn write_chunk(cut: Cut, of: Of) -> Ends {
     peer.stream.write_all(PIECE).unwrap();
     let lease = ours.read_chunk().await.unwrap().unwrap();
     assert_eq!(&lease[..], PIECE);
-    fill(&mut ours).await;
+    fill(ours.write_all(pattern(0, 1 << 20))).await;
     let ends = with_writer!(of, ours, writer => {
         let got = cut.off(writer.write_chunk(lease), || peer.drain()).await;
         last(writer.write_all(END), &mut peer).await;
