@@ -57,8 +57,8 @@ pub trait DatagramProtocol<S: DatagramSocket = UdpSocket> {
     /// where nobody listens. The transport stays open.
     ///
     /// A Unix socket loses its peer for good when that has gone: it is told `ConnectionRefused` once, then
-    /// `NotConnected` for each datagram, and receives from anybody. When its peer connects to somebody else, it is
-    /// told `ConnectionReset`.
+    /// `NotConnected` for each datagram, and receives from anybody. When its peer connects to somebody else and
+    /// has not read everything, it is told `ConnectionReset`.
     fn error_received(&mut self, transport: &DatagramTransport<S>, error: io::Error) {
         let _ = (transport, error);
     }
