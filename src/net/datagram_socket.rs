@@ -4,11 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use super::udp::{Datagram, UdpSocket};
+use super::udp::UdpSocket;
 use super::unix::UnixDatagram;
-use crate::buf::Lease;
 
 /// A socket of datagrams: [`UdpSocket`] and [`UnixDatagram`].
 ///
@@ -55,10 +54,6 @@ mod sealed {
 
     #[expect(unnameable_types, reason = "sealed: nobody outside may implement or call it")]
     pub trait Sealed: Sized + std::fmt::Debug {
-        /// What one receive brings.
-        #[doc(hidden)]
-        type Received;
-
         #[doc(hidden)]
         fn local(&self) -> io::Result<Self::Addr>
         where
@@ -95,23 +90,20 @@ mod sealed {
         where
             Self: DatagramSocket;
 
+        /// Waits for a receive, and hands over what has come, with its sender: a datagram, or several that came in
+        /// one piece. Nothing is borrowed meanwhile.
         #[doc(hidden)]
-        fn poll_received(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Received>>;
-
-        /// The datagrams of it.
-        #[doc(hidden)]
-        fn datagrams(received: &Self::Received) -> impl Iterator<Item = &[u8]>;
-
-        #[doc(hidden)]
-        fn sender(received: &Self::Received) -> Self::Addr
+        fn poll_each(
+            &self,
+            cx: &mut Context<'_>,
+            each: impl FnMut(&[u8], Self::Addr),
+        ) -> Poll<io::Result<()>>
         where
             Self: DatagramSocket;
     }
 }
 
 impl sealed::Sealed for UdpSocket {
-    type Received = Datagram;
-
     fn local(&self) -> io::Result<SocketAddr> {
         self.local_addr()
     }
@@ -142,22 +134,18 @@ impl sealed::Sealed for UdpSocket {
         }
     }
 
-    fn poll_received(&self, cx: &mut Context<'_>) -> Poll<io::Result<Datagram>> {
-        self.poll_recv(cx)
-    }
-
-    fn datagrams(received: &Datagram) -> impl Iterator<Item = &[u8]> {
-        received.segments()
-    }
-
-    fn sender(received: &Datagram) -> SocketAddr {
-        received.addr()
+    fn poll_each(
+        &self,
+        cx: &mut Context<'_>,
+        mut each: impl FnMut(&[u8], SocketAddr),
+    ) -> Poll<io::Result<()>> {
+        let datagram = ready!(self.poll_recv(cx))?;
+        datagram.segments().for_each(|data| each(data, datagram.addr()));
+        Poll::Ready(Ok(()))
     }
 }
 
 impl sealed::Sealed for UnixDatagram {
-    type Received = (Lease, UnixAddr);
-
     fn local(&self) -> io::Result<UnixAddr> {
         self.local_addr()
     }
@@ -189,15 +177,11 @@ impl sealed::Sealed for UnixDatagram {
         }
     }
 
-    fn poll_received(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Received>> {
-        self.poll_recv(cx)
-    }
-
-    fn datagrams(received: &Self::Received) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(&received.0[..])
-    }
-
-    fn sender(received: &Self::Received) -> UnixAddr {
-        received.1.clone()
+    fn poll_each(
+        &self,
+        cx: &mut Context<'_>,
+        each: impl FnMut(&[u8], UnixAddr),
+    ) -> Poll<io::Result<()>> {
+        self.poll_lent(cx, each)
     }
 }

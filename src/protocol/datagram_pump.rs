@@ -124,8 +124,15 @@ impl<S: DatagramSocket> Pump<S> {
             if state.phase.get() == Phase::Closing {
                 return Poll::Pending;
             }
-            match ready!(socket.poll_received(cx)) {
-                Ok(received) => deliver(&received, protocol, transport, callback),
+            let deliver = |data: &[u8], from| {
+                exchange(state, protocol, callback);
+                if !transport.is_closing() {
+                    *callback = Callback::DatagramReceived;
+                    protocol.datagram_received(transport, data, from);
+                }
+            };
+            match ready!(socket.poll_each(cx, deliver)) {
+                Ok(()) => {}
                 // What the network has reported; else the runtime has ended.
                 Err(error) if error.raw_os_error().is_some() => {
                     *callback = Callback::ErrorReceived;
@@ -212,23 +219,6 @@ fn poll_send<S: DatagramSocket>(
         state.fail(error);
     }
     Poll::Ready(true)
-}
-
-/// Tells of a datagram, or of each of those that came in one piece.
-fn deliver<S: DatagramSocket>(
-    received: &S::Received,
-    protocol: &mut Box<dyn DatagramProtocol<S>>,
-    transport: &DatagramTransport<S>,
-    callback: &mut Callback,
-) {
-    for data in S::datagrams(received) {
-        exchange(&transport.0, protocol, callback);
-        if transport.is_closing() {
-            return;
-        }
-        *callback = Callback::DatagramReceived;
-        protocol.datagram_received(transport, data, S::sender(received));
-    }
 }
 
 #[cfg(test)]
