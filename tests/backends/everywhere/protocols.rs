@@ -159,7 +159,7 @@ async fn closing_with_a_full_peer(cut: Cut) -> Ends {
     let noting = Noting::default();
     let transport = create_datagram_endpoint(|| noting.clone(), socket).await.unwrap();
     let mut sent = 0;
-    while transport.get_write_buffer_size() == 0 {
+    while transport.get_write_buffer_size() == 0 && !transport.is_closing() {
         transport.send(b"full").unwrap();
         sent += 1;
     }
