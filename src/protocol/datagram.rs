@@ -196,8 +196,8 @@ impl<S: DatagramSocket> DatagramTransport<S> {
     /// Sends a datagram to the peer that the socket is connected to: at once if there is room, else when there is, behind
     /// those that wait already. One of no bytes is one, too.
     ///
-    /// The queue of a Unix socket that does not receive is full at about ten datagrams (`net.unix.max_dgram_qlen`):
-    /// what follows waits, and whatever comes behind it, for whomever.
+    /// A Unix socket that does not receive holds a few datagrams (`net.unix.max_dgram_qlen`, 10). What follows waits
+    /// until it does, and so does what comes behind that, whomever it is for.
     ///
     /// Whether more than the high mark waits now; see
     /// [`set_write_buffer_limits`](Self::set_write_buffer_limits).
