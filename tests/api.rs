@@ -9,12 +9,12 @@ use ringloop::blocking::{BlockingPool, BlockingTask};
 use ringloop::fs::File;
 use ringloop::future::{Promise, PromiseError, PromiseFuture};
 use ringloop::net::{
-    ConnectError, Datagram, Ecn, Family, Interest, NameLookup, OwnedReadHalf, OwnedWriteHalf,
-    PipeReader, PipeWriter, ReadHalf, Readiness, Ready, ReuniteError, TcpConnector, TcpListener,
-    TcpListenerOptions, TcpStream, Transmit, UCred, UdpSocket, UdpSocketOptions, UnixDatagram,
-    UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
+    ConnectError, Datagram, DatagramSocket, Ecn, Family, Interest, NameLookup, OwnedReadHalf,
+    OwnedWriteHalf, PipeReader, PipeWriter, ReadHalf, Readiness, Ready, ReuniteError, TcpConnector,
+    TcpListener, TcpListenerOptions, TcpStream, Transmit, UCred, UdpSocket, UdpSocketOptions,
+    UnixDatagram, UnixListener, UnixListenerOptions, UnixStream, WriteHalf,
 };
-use ringloop::protocol::{DatagramTransport, Transport};
+use ringloop::protocol::{DatagramProtocol, DatagramTransport, Transport};
 use ringloop::queue::{
     LifoQueue, PriorityQueue, Queue, QueueShutdown, Shutdown, TaskDoneError, TryGetError,
     TryPutError,
@@ -126,8 +126,8 @@ lacks!(Send: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Le
 lacks!(Sync: Runtime, JoinHandle<()>, JoinHandle<u8>, TcpStream, TcpListener, Lease, Sleep, Interval);
 lacks!(Send: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
 lacks!(Sync: OwnedReadHalf, OwnedWriteHalf, ReadHalf<'static>, WriteHalf<'static>);
-lacks!(Send: Transport, DatagramTransport);
-lacks!(Sync: Transport, DatagramTransport);
+lacks!(Send: Transport, DatagramTransport, DatagramTransport<UnixDatagram>);
+lacks!(Sync: Transport, DatagramTransport, DatagramTransport<UnixDatagram>);
 lacks!(Send: File, Readiness, ReuniteError, PipeReader, PipeWriter, Server);
 lacks!(Sync: File, Readiness, ReuniteError, PipeReader, PipeWriter, Server);
 lacks!(Send: UnixStream, UnixListener, OwnedReadHalf<UnixStream>, ReuniteError<UnixStream>);
@@ -176,10 +176,19 @@ unpin!(JoinHandle<std::marker::PhantomPinned>, RemoteJoinHandle<u8>, Sleep, Inte
 unpin!(CancelOnDrop<std::marker::PhantomPinned>, ChildHandle<'static, u8>, Cancelled, JoinSet<u8>);
 unpin!(UnixStream, UnixListener, OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>);
 unpin!(PipeReader, PipeWriter, Readiness);
-unpin!(UdpSocket, UnixDatagram, Datagram);
+unpin!(UdpSocket, UnixDatagram, Datagram, Transport, DatagramTransport<UnixDatagram>);
 travels!(IncompleteRead, LimitOverrun, ReadError);
 unpin!(Reader, Writer, Lines<'static>);
 unpin!(Server, TcpStream, TcpListener, OwnedReadHalf, OwnedWriteHalf, Lease, Runtime);
+
+// Where no kind of socket is said it is UDP, and an address is std's.
+const _: fn(&dyn DatagramProtocol) -> &dyn DatagramProtocol<UdpSocket> = |protocol| protocol;
+const _: fn(DatagramTransport) -> DatagramTransport<UdpSocket> = |transport| transport;
+const _: fn() = || {
+    fn says<S: DatagramSocket<Addr = A>, A>() {}
+    says::<UdpSocket, std::net::SocketAddr>();
+    says::<UnixDatagram, std::os::unix::net::SocketAddr>();
+};
 
 // An inbox holds one lease inline, and `read_chunk` returns one in two registers.
 const _: () = assert!(size_of::<Lease>() == 16 && size_of::<Option<Lease>>() == 16);

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -10,7 +9,7 @@ use super::base::Phase;
 use super::connect::{CloseOnDrop, has_ended, name_of};
 use super::datagram_pump;
 use super::datagram_state::State;
-use crate::net::UdpSocket;
+use crate::net::{DatagramSocket, UdpSocket};
 use crate::runtime::current;
 
 /// The callbacks of a datagram socket: asyncio's [`DatagramProtocol`].
@@ -21,6 +20,10 @@ use crate::runtime::current;
 /// ```
 ///
 /// What stands in [`Protocol`](super::Protocol) of the order of callbacks and of panics holds here as well.
+///
+/// `S` is the kind of its socket, and with it of addresses: UDP where nothing is said. One for
+/// [`UnixDatagram`](crate::net::UnixDatagram) is a `DatagramProtocol<UnixDatagram>`, and one for
+/// [either](DatagramSocket) a `DatagramProtocol<S>`.
 ///
 /// [`DatagramProtocol`]: https://docs.python.org/3/library/asyncio-protocol.html#asyncio.DatagramProtocol
 ///
@@ -38,20 +41,25 @@ use crate::runtime::current;
 ///     }
 /// }
 /// ```
-pub trait DatagramProtocol {
+pub trait DatagramProtocol<S: DatagramSocket = UdpSocket> {
     /// The socket is there. Called once, before anything else and before
     /// [`create_datagram_endpoint`] returns.
-    fn connection_made(&mut self, transport: &DatagramTransport) {
+    fn connection_made(&mut self, transport: &DatagramTransport<S>) {
         let _ = transport;
     }
 
     /// A datagram has come; one of no bytes is one, too. Those that were received in one piece
-    /// ([GRO](UdpSocket::set_gro)) come one by one.
-    fn datagram_received(&mut self, transport: &DatagramTransport, data: &[u8], from: SocketAddr);
+    /// ([GRO](UdpSocket::set_gro)) come one by one. A Unix socket that is bound to nothing sends under an address
+    /// that [is unnamed](std::os::unix::net::SocketAddr::is_unnamed).
+    fn datagram_received(&mut self, transport: &DatagramTransport<S>, data: &[u8], from: S::Addr);
 
     /// An earlier datagram could not be sent, or the network has reported an error, such as `ConnectionRefused` from
     /// where nobody listens. The transport stays open.
-    fn error_received(&mut self, transport: &DatagramTransport, error: io::Error) {
+    ///
+    /// A Unix socket loses its peer for good when that has gone: it is told `ConnectionRefused` once, then
+    /// `NotConnected` for each datagram, and receives from anybody. When its peer connects to somebody else and
+    /// has not read everything, it is told `ConnectionReset`.
+    fn error_received(&mut self, transport: &DatagramTransport<S>, error: io::Error) {
         let _ = (transport, error);
     }
 
@@ -61,20 +69,22 @@ pub trait DatagramProtocol {
     }
 
     /// More waits to be sent than the high mark; see [`Protocol::pause_writing`](super::Protocol::pause_writing).
-    fn pause_writing(&mut self, transport: &DatagramTransport) {
+    fn pause_writing(&mut self, transport: &DatagramTransport<S>) {
         let _ = transport;
     }
 
     /// No more waits than the low mark; see [`Protocol::resume_writing`](super::Protocol::resume_writing).
-    fn resume_writing(&mut self, transport: &DatagramTransport) {
+    fn resume_writing(&mut self, transport: &DatagramTransport<S>) {
         let _ = transport;
     }
 }
 
-/// Makes a transport of a UDP socket, bound or connected; asyncio's [`create_datagram_endpoint`].
+/// Makes a transport of a [`UdpSocket`] or a [`UnixDatagram`](crate::net::UnixDatagram), bound or connected;
+/// asyncio's [`create_datagram_endpoint`].
 ///
 /// `factory` is called once, and [`connection_made`](DatagramProtocol::connection_made) before this returns. What had
-/// come and was not taken is the protocol's. A socket that is connected stays so.
+/// come and was not taken is the protocol's. A socket that is connected stays so, and the file of a Unix socket is
+/// removed as its drop would, after [`connection_lost`](DatagramProtocol::connection_lost).
 ///
 /// [`create_datagram_endpoint`]: https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.create_datagram_endpoint
 ///
@@ -111,13 +121,54 @@ pub trait DatagramProtocol {
 ///     std::io::Result::Ok(())
 /// }).unwrap();
 /// ```
+///
+/// Between processes of one host, by a path:
+///
+/// ```
+/// use std::os::unix::net::SocketAddr;
+/// use ringloop::net::UnixDatagram;
+/// use ringloop::protocol::{DatagramProtocol, DatagramTransport, create_datagram_endpoint};
+///
+/// struct Log;
+///
+/// impl DatagramProtocol<UnixDatagram> for Log {
+///     fn datagram_received(
+///         &mut self,
+///         transport: &DatagramTransport<UnixDatagram>,
+///         data: &[u8],
+///         from: SocketAddr,
+///     ) {
+///         println!("{}", data.escape_ascii());
+///         // Who is bound to nothing cannot be answered.
+///         if !from.is_unnamed() {
+///             let _ = transport.send_to(b"noted", from);
+///         }
+///     }
+/// }
+///
+/// ringloop::run(async {
+///     let folder = std::env::temp_dir();
+///     let path = |name| folder.join(format!("ringloop-{name}-{}", std::process::id()));
+///     let log = create_datagram_endpoint(|| Log, UnixDatagram::bind(path("log"))?).await?;
+///
+///     let client = UnixDatagram::bind(path("client"))?;
+///     client.connect(path("log")).await?;
+///     client.send(b"hello").await?;
+///     assert_eq!(&client.recv_chunk().await?.0[..], b"noted");
+///     log.close();
+///     log.wait_closed().await;
+///     assert!(!path("log").exists());
+///     std::io::Result::Ok(())
+/// }).unwrap();
+/// ```
 #[track_caller]
-pub fn create_datagram_endpoint<P>(
+pub fn create_datagram_endpoint<P, S>(
     factory: impl FnOnce() -> P,
-    socket: UdpSocket,
-) -> impl Future<Output = io::Result<DatagramTransport>>
+    socket: S,
+) -> impl Future<Output = io::Result<DatagramTransport<S>>>
 where
-    P: DatagramProtocol + 'static,
+    P: DatagramProtocol<S> + 'static,
+    S: DatagramSocket,
 {
     let made_at = Location::caller();
     async move {
@@ -139,12 +190,14 @@ where
 /// Clones are handles on the same socket; dropping all of them changes nothing. None of the methods calls a protocol.
 ///
 /// [`DatagramTransport`]: https://docs.python.org/3/library/asyncio-protocol.html#asyncio.DatagramTransport
-#[derive(Clone)]
-pub struct DatagramTransport(pub(super) Rc<State>);
+pub struct DatagramTransport<S: DatagramSocket = UdpSocket>(pub(super) Rc<State<S>>);
 
-impl DatagramTransport {
+impl<S: DatagramSocket> DatagramTransport<S> {
     /// Sends a datagram to the peer that the socket is connected to: at once if there is room, else when there is, behind
     /// those that wait already. One of no bytes is one, too.
+    ///
+    /// A Unix socket that does not receive holds a few datagrams (`net.unix.max_dgram_qlen`, 10). What follows waits
+    /// until it does, and so does what comes behind that, whomever it is for.
     ///
     /// Whether more than the high mark waits now; see
     /// [`set_write_buffer_limits`](Self::set_write_buffer_limits).
@@ -166,13 +219,17 @@ impl DatagramTransport {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the socket is connected to another address. Else as [`send`](Self::send).
+    /// `InvalidInput` if the socket is connected to another address, or the address is an unnamed one of a Unix socket.
+    /// Else as [`send`](Self::send).
     #[doc(alias = "sendto")]
-    pub fn send_to(&self, data: &[u8], to: SocketAddr) -> io::Result<bool> {
-        match self.0.peer {
-            None => Ok(self.0.send(data, Some(to))),
-            Some(peer) if peer == to => Ok(self.0.send(data, None)),
-            Some(peer) => Err(invalid(format!("the socket is connected to {peer}, not to {to}"))),
+    pub fn send_to(&self, data: &[u8], to: S::Addr) -> io::Result<bool> {
+        match &self.0.peer {
+            None if S::leads_anywhere(&to) => Ok(self.0.send(data, Some(to))),
+            None => Err(invalid("a socket that is bound to nothing has no address to send to")),
+            Some(peer) if S::are_same(peer, &to) => Ok(self.0.send(data, None)),
+            Some(peer) => {
+                Err(invalid(format!("the socket is connected to {peer:?}, not to {to:?}")))
+            }
         }
     }
 
@@ -228,7 +285,7 @@ impl DatagramTransport {
 
     /// Gives the socket another protocol: the next callback is its. It is not told that the socket was made, nor that
     /// writing is paused. The old one is dropped.
-    pub fn set_protocol(&self, protocol: impl DatagramProtocol + 'static) {
+    pub fn set_protocol(&self, protocol: impl DatagramProtocol<S> + 'static) {
         let old = match self.0.phase.get() {
             Phase::Lost => return drop(protocol),
             _ => self.0.next.replace(Some(Box::new(protocol))),
@@ -244,8 +301,8 @@ impl DatagramTransport {
     /// `NotConnected` where it could not be told.
     #[doc(alias = "sockname")]
     #[doc(alias = "get_extra_info")]
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    pub fn local_addr(&self) -> io::Result<S::Addr> {
+        self.0.local.clone().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// The peer that the socket is connected to; also after its end.
@@ -254,8 +311,8 @@ impl DatagramTransport {
     ///
     /// `NotConnected`: to nobody.
     #[doc(alias = "peername")]
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.peer.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    pub fn peer_addr(&self) -> io::Result<S::Addr> {
+        self.0.peer.clone().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -263,7 +320,13 @@ fn invalid(text: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, text.into())
 }
 
-impl fmt::Debug for DatagramTransport {
+impl<S: DatagramSocket> Clone for DatagramTransport<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: DatagramSocket> fmt::Debug for DatagramTransport<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatagramTransport")
             .field("local", &self.0.local)

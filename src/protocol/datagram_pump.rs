@@ -12,23 +12,23 @@ use std::task::{Context, Poll, ready};
 use super::base::{Flow, Phase};
 use super::callback::Callback;
 use super::datagram::{DatagramProtocol, DatagramTransport};
-use super::datagram_state::{State, finds_no_room, try_send};
-use crate::net::{Datagram, UdpSocket};
+use super::datagram_state::{State, finds_no_room};
+use crate::net::DatagramSocket;
 use crate::task::{Spawn, poll_proceed, spend};
 
-type Sending = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+type Sending = Pin<Box<dyn Future<Output = io::Result<usize>>>>;
 
 /// Begins: the protocol is called from the loop's next turn on.
 ///
 /// # Panics
 ///
 /// Outside a runtime.
-pub(super) fn start(
-    socket: UdpSocket,
-    protocol: Box<dyn DatagramProtocol>,
+pub(super) fn start<S: DatagramSocket>(
+    socket: S,
+    protocol: Box<dyn DatagramProtocol<S>>,
     name: Arc<str>,
     made_at: &'static Location<'static>,
-) -> DatagramTransport {
+) -> DatagramTransport<S> {
     let transport = DatagramTransport(Rc::new(State::new(socket, made_at)));
     let pump = Pump {
         transport: transport.clone(),
@@ -40,17 +40,17 @@ pub(super) fn start(
     transport
 }
 
-struct Pump {
-    transport: DatagramTransport,
+struct Pump<S: DatagramSocket> {
+    transport: DatagramTransport<S>,
     /// `None` once the end was told.
-    protocol: Option<Box<dyn DatagramProtocol>>,
+    protocol: Option<Box<dyn DatagramProtocol<S>>>,
     /// Waits for room for the first of the queue.
     sending: Option<Sending>,
     /// The one that runs, or ran last.
     callback: Callback,
 }
 
-impl Future for Pump {
+impl<S: DatagramSocket> Future for Pump<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -69,7 +69,7 @@ impl Future for Pump {
     }
 }
 
-impl Pump {
+impl<S: DatagramSocket> Pump<S> {
     /// Calls whatever is to be called now. How it has ended, if it has.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { transport, protocol, sending, callback } = self;
@@ -124,10 +124,15 @@ impl Pump {
             if state.phase.get() == Phase::Closing {
                 return Poll::Pending;
             }
-            match ready!(socket.poll_recv(cx)) {
-                Ok(datagram) => {
-                    deliver(&datagram, protocol, transport, callback);
+            let deliver = |data: &[u8], from| {
+                exchange(state, protocol, callback);
+                if !transport.is_closing() {
+                    *callback = Callback::DatagramReceived;
+                    protocol.datagram_received(transport, data, from);
                 }
+            };
+            match ready!(socket.poll_each(cx, deliver)) {
+                Ok(()) => {}
                 // What the network has reported; else the runtime has ended.
                 Err(error) if error.raw_os_error().is_some() => {
                     *callback = Callback::ErrorReceived;
@@ -161,7 +166,7 @@ impl Pump {
     }
 }
 
-impl Drop for Pump {
+impl<S: DatagramSocket> Drop for Pump<S> {
     /// Before the end it is the runtime's end.
     fn drop(&mut self) {
         if self.protocol.is_some() {
@@ -171,7 +176,11 @@ impl Drop for Pump {
 }
 
 /// The next callback is of the protocol that was set last; the drop of one may set another.
-fn exchange(state: &State, protocol: &mut Box<dyn DatagramProtocol>, callback: &mut Callback) {
+fn exchange<S: DatagramSocket>(
+    state: &State<S>,
+    protocol: &mut Box<dyn DatagramProtocol<S>>,
+    callback: &mut Callback,
+) {
     while let Some(next) = state.next.take() {
         *callback = Callback::Drop;
         *protocol = next;
@@ -179,9 +188,9 @@ fn exchange(state: &State, protocol: &mut Box<dyn DatagramProtocol>, callback: &
 }
 
 /// Sends the first of the queue: whether there was one, and it has gone, or failed.
-fn poll_send(
-    state: &State,
-    socket: &Rc<UdpSocket>,
+fn poll_send<S: DatagramSocket>(
+    state: &State<S>,
+    socket: &Rc<S>,
     sending: &mut Option<Sending>,
     cx: &mut Context<'_>,
 ) -> Poll<bool> {
@@ -192,17 +201,11 @@ fn poll_send(
             let Some(first) = queue.front() else { return Poll::Ready(false) };
             ready!(poll_proceed(cx));
             spend();
-            match try_send(socket, &first.data, first.to) {
+            match socket.send_now(&first.data, first.to.as_ref()) {
                 Err(error) if finds_no_room(&error) => {
-                    let (socket, data, to) = (socket.clone(), first.data.clone(), first.to);
+                    let (socket, data, to) = (socket.clone(), first.data.clone(), first.to.clone());
                     drop(queue);
-                    let waiting = async move {
-                        let sent = match to {
-                            Some(to) => socket.send_to(&data, to).await,
-                            None => socket.send(&data).await,
-                        };
-                        sent.map(drop)
-                    };
+                    let waiting = async move { socket.send_later(&data, to.as_ref()).await };
                     let waiting = sending.insert(Box::pin(waiting));
                     ready!(waiting.as_mut().poll(cx))
                 }
@@ -218,29 +221,13 @@ fn poll_send(
     Poll::Ready(true)
 }
 
-/// Tells of a datagram, or of each of those that came in one piece.
-fn deliver(
-    datagram: &Datagram,
-    protocol: &mut Box<dyn DatagramProtocol>,
-    transport: &DatagramTransport,
-    callback: &mut Callback,
-) {
-    for data in datagram.segments() {
-        exchange(&transport.0, protocol, callback);
-        if transport.is_closing() {
-            return;
-        }
-        *callback = Callback::DatagramReceived;
-        protocol.datagram_received(transport, data, datagram.addr());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::net::UdpSocket;
     use crate::protocol::create_datagram_endpoint;
 
     /// Notes its callbacks.

@@ -3,40 +3,39 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::panic::Location;
 use std::rc::Rc;
 
 use super::base::Base;
 use super::datagram::DatagramProtocol;
-use crate::net::UdpSocket;
+use crate::net::DatagramSocket;
 
 /// What a datagram that waits counts beside its bytes: as in asyncio.
 const HEADER: usize = 8;
 
-pub(super) struct State {
+pub(super) struct State<S: DatagramSocket> {
     base: Base,
     /// `None` after the end.
-    pub(super) socket: RefCell<Option<Rc<UdpSocket>>>,
-    pub(super) peer: Option<SocketAddr>,
-    pub(super) local: Option<SocketAddr>,
+    pub(super) socket: RefCell<Option<Rc<S>>>,
+    pub(super) peer: Option<S::Addr>,
+    pub(super) local: Option<S::Addr>,
     /// What found no room.
-    pub(super) queue: RefCell<VecDeque<Outgoing>>,
+    pub(super) queue: RefCell<VecDeque<Outgoing<S>>>,
     queued: Cell<usize>,
     /// Of sends, to be told.
     pub(super) errors: RefCell<VecDeque<io::Error>>,
     /// The protocol of the next callback.
-    pub(super) next: Cell<Option<Box<dyn DatagramProtocol>>>,
+    pub(super) next: Cell<Option<Box<dyn DatagramProtocol<S>>>>,
 }
 
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<S: DatagramSocket> {
     pub(super) data: Rc<[u8]>,
     /// `None`: to the peer.
-    pub(super) to: Option<SocketAddr>,
+    pub(super) to: Option<S::Addr>,
 }
 
-impl Deref for State {
+impl<S: DatagramSocket> Deref for State<S> {
     type Target = Base;
 
     fn deref(&self) -> &Base {
@@ -44,12 +43,12 @@ impl Deref for State {
     }
 }
 
-impl State {
-    pub(super) fn new(socket: UdpSocket, made_at: &'static Location<'static>) -> Self {
+impl<S: DatagramSocket> State<S> {
+    pub(super) fn new(socket: S, made_at: &'static Location<'static>) -> Self {
         Self {
             base: Base::new(made_at),
-            peer: socket.peer_addr().ok(),
-            local: socket.local_addr().ok(),
+            peer: socket.peer().ok(),
+            local: socket.local().ok(),
             socket: RefCell::new(Some(Rc::new(socket))),
             queue: RefCell::default(),
             queued: Cell::new(0),
@@ -58,20 +57,20 @@ impl State {
         }
     }
 
-    pub(super) fn socket(&self) -> Option<Rc<UdpSocket>> {
+    pub(super) fn socket(&self) -> Option<Rc<S>> {
         self.socket.borrow().clone()
     }
 
     /// Whether more than the high mark waits.
-    pub(super) fn send(&self, data: &[u8], to: Option<SocketAddr>) -> bool {
+    pub(super) fn send(&self, data: &[u8], to: Option<S::Addr>) -> bool {
         let socket = self.socket().filter(|_| self.is_open());
         let Some(socket) = socket else {
             self.drop_write();
             return false;
         };
         if self.queue.borrow().is_empty() {
-            match try_send(&socket, data, to) {
-                Ok(()) => return self.is_over(0),
+            match socket.send_now(data, to.as_ref()) {
+                Ok(_) => return self.is_over(0),
                 Err(error) if finds_no_room(&error) => {}
                 Err(error) => {
                     self.fail(error);
@@ -83,7 +82,7 @@ impl State {
     }
 
     /// Queues what finds no room.
-    pub(super) fn queue(&self, data: &[u8], to: Option<SocketAddr>) -> bool {
+    pub(super) fn queue(&self, data: &[u8], to: Option<S::Addr>) -> bool {
         self.wake_pump();
         self.queue.borrow_mut().push_back(Outgoing { data: data.into(), to });
         self.queued.set(self.queued.get() + data.len() + HEADER);
@@ -121,14 +120,6 @@ impl State {
     pub(super) fn buffered(&self) -> usize {
         self.queued.get()
     }
-}
-
-pub(super) fn try_send(socket: &UdpSocket, data: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
-    let sent = match to {
-        Some(to) => socket.try_send_to(data, to),
-        None => socket.try_send(data),
-    };
-    sent.map(drop)
 }
 
 /// Whether it may go later.

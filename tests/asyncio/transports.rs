@@ -2,12 +2,14 @@
 
 mod closing;
 mod datagrams;
+mod kinds;
 mod panics;
 mod peers;
 mod pipes;
 mod random;
 mod reading;
 mod switching;
+mod unix_datagrams;
 mod writing;
 
 use std::cell::{Cell, RefCell};

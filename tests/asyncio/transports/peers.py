@@ -2,12 +2,16 @@
 
     peers.py client PORT    connections to an echo server: each checks that its own bytes come back, then the end
     peers.py server         an echo server: prints its port, ends with its standard input
+    peers.py datagrams TO HERE ECHO
+                            on Unix sockets: an echo at ECHO, until it hears "end"; and from HERE, datagrams to the
+                            echo at TO, each of which must come back. "@" begins an abstract name
 
 Standard library only, Python 3.8 and newer.
 """
 
 import asyncio
 import random
+import socket
 import sys
 import threading
 
@@ -95,7 +99,54 @@ async def be_server():
     await ended.wait()
 
 
+class EchoDatagrams(asyncio.DatagramProtocol):
+    def __init__(self):
+        self.ended = asyncio.Event()
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, address):
+        if data == b"end":
+            self.ended.set()
+        else:
+            self.transport.sendto(data, address)
+
+
+class Asking(asyncio.DatagramProtocol):
+    def __init__(self):
+        self.answers = asyncio.Queue()
+
+    def datagram_received(self, data, address):
+        self.answers.put_nowait((data, address))
+
+    def error_received(self, error):
+        self.answers.put_nowait((error, None))
+
+
+async def be_datagrams(to, here, echo):
+    to = to.replace("@", "\0")
+    make = asyncio.get_running_loop().create_datagram_endpoint
+    unix = {"family": socket.AF_UNIX}
+    server, echoing = await make(EchoDatagrams, local_addr=echo, **unix)
+    client, asking = await make(Asking, local_addr=here, remote_addr=to, **unix)
+    lengths = [1, 1473, 65507, 150000] + list(range(1, 200))
+    sent = [bytes([n % 256]) * n for n in lengths]
+    for data in sent:
+        client.sendto(data)
+    for data in sent:
+        got, address = await asking.answers.get()
+        assert got == data, (len(data), got if isinstance(got, Exception) else len(got))
+        # The kernel gives abstract names as bytes.
+        assert address in (to, to.encode()), address
+    await echoing.ended.wait()
+    client.close()
+    server.close()
+
+
 if sys.argv[1] == "client":
     asyncio.run(be_client(int(sys.argv[2])))
+elif sys.argv[1] == "datagrams":
+    asyncio.run(be_datagrams(*sys.argv[2:]))
 else:
     asyncio.run(be_server())

@@ -12,7 +12,7 @@ use ringloop::{spawn, spawn_blocking};
 use super::{Log, Noting};
 use crate::support::run_on_each;
 
-fn python(args: &[&str]) -> Option<Command> {
+pub(super) fn python(args: &[&str]) -> Option<Command> {
     let there = Command::new("python3").arg("-c").arg("import asyncio").output();
     if !there.is_ok_and(|output| output.status.success()) {
         println!("skipped: there is no python3");

@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ringloop::net::{TcpListener, UdpSocket, UnixListener, pipe};
+use ringloop::net::{DatagramSocket, TcpListener, UdpSocket, UnixDatagram, UnixListener, pipe};
 use ringloop::protocol::{
     DatagramProtocol, DatagramTransport, Protocol, Transport, connect_accepted_socket,
     connect_read_pipe, connect_write_pipe, create_connection, create_datagram_endpoint,
@@ -24,8 +23,10 @@ pub(super) fn cases() -> Vec<Case> {
         case!("connect_read_pipe"; reading_a_pipe()),
         case!("connect_write_pipe"; writing_a_pipe()),
         case!("Transport::wait_closed"; closing()),
-        case!("create_datagram_endpoint"; taking_over_datagrams()),
-        case!("DatagramTransport::wait_closed"; closing_datagrams()),
+        case!("create_datagram_endpoint"; taking_over_udp()),
+        case!("create_datagram_endpoint"; taking_over_unix_datagrams()),
+        case!("DatagramTransport::wait_closed"; closing_udp()),
+        case!("DatagramTransport::wait_closed"; closing_with_a_full_peer()),
     ]
 }
 
@@ -49,12 +50,12 @@ impl Protocol for Noting {
     }
 }
 
-impl DatagramProtocol for Noting {
-    fn connection_made(&mut self, _transport: &DatagramTransport) {
+impl<S: DatagramSocket> DatagramProtocol<S> for Noting {
+    fn connection_made(&mut self, _transport: &DatagramTransport<S>) {
         self.0.borrow_mut().push("made");
     }
 
-    fn datagram_received(&mut self, _: &DatagramTransport, data: &[u8], _: SocketAddr) {
+    fn datagram_received(&mut self, _: &DatagramTransport<S>, data: &[u8], _: S::Addr) {
         assert_eq!(data, b"hello");
         self.0.borrow_mut().push("data");
     }
@@ -114,10 +115,20 @@ async fn closing(cut: Cut) -> Ends {
     got.is_some()
 }
 
-async fn taking_over_datagrams(cut: Cut) -> Ends {
+async fn taking_over_udp(cut: Cut) -> Ends {
     let socket = UdpSocket::bind(LOCAL).await.unwrap();
     let peer = std::net::UdpSocket::bind(LOCAL).unwrap();
     peer.send_to(b"hello", socket.local_addr().unwrap()).unwrap();
+    taking_over_datagrams(cut, socket).await
+}
+
+async fn taking_over_unix_datagrams(cut: Cut) -> Ends {
+    let (socket, peer) = UnixDatagram::pair().unwrap();
+    peer.send(b"hello").await.unwrap();
+    taking_over_datagrams(cut, socket).await
+}
+
+async fn taking_over_datagrams<S: DatagramSocket>(cut: Cut, socket: S) -> Ends {
     let noting = Noting::default();
     let got = cut.off(create_datagram_endpoint(|| noting.clone(), socket), || {}).await;
     let ends = got.is_some();
@@ -132,11 +143,35 @@ async fn taking_over_datagrams(cut: Cut) -> Ends {
     ends
 }
 
-async fn closing_datagrams(cut: Cut) -> Ends {
+async fn closing_udp(cut: Cut) -> Ends {
     let socket = UdpSocket::bind(LOCAL).await.unwrap();
     let noting = Noting::default();
     let transport = create_datagram_endpoint(|| noting.clone(), socket).await.unwrap();
     let got = cut.off(transport.wait_closed(), once(|| transport.close())).await;
+    transport.wait_closed().await;
+    assert_eq!(*noting.0.borrow(), ["made", "lost"]);
+    got.is_some()
+}
+
+/// What waits for room goes first.
+async fn closing_with_a_full_peer(cut: Cut) -> Ends {
+    let (socket, peer) = UnixDatagram::pair().unwrap();
+    let noting = Noting::default();
+    let transport = create_datagram_endpoint(|| noting.clone(), socket).await.unwrap();
+    let mut sent = 0;
+    while transport.get_write_buffer_size() == 0 && !transport.is_closing() {
+        transport.send(b"full").unwrap();
+        sent += 1;
+    }
+    transport.close();
+    let read = || {
+        assert_eq!(peer.try_recv(&mut [0; 8]).unwrap(), 4);
+        sent -= 1;
+    };
+    let got = cut.off(transport.wait_closed(), once(read)).await;
+    for _ in 0..sent {
+        peer.recv(&mut [0; 8]).await.unwrap();
+    }
     transport.wait_closed().await;
     assert_eq!(*noting.0.borrow(), ["made", "lost"]);
     got.is_some()

@@ -112,6 +112,25 @@ impl UnixDatagram {
         Poll::Ready(fetched.map(|(lease, from)| (lease, sender(from))))
     }
 
+    /// Takes a datagram in a large block of the pool's, which goes back to it afterwards: nothing is allocated.
+    pub(in crate::net) fn poll_lent(
+        &self,
+        cx: &mut Context<'_>,
+        lend: impl FnOnce(&[u8], SocketAddr),
+    ) -> Poll<io::Result<()>> {
+        let pool = self.endpoint.core().pool();
+        let fetch = |endpoint: &Endpoint, state: &mut State| {
+            fetch_whole(endpoint, state, |len| {
+                let large = pool.large();
+                if len <= large.len() { large } else { Block::zeroed(len as u32) }
+            })
+        };
+        let (block, len, from) = ready!(self.endpoint.poll_next(cx, "poll_recv", fetch))?;
+        lend(&block[..len], sender(from));
+        pool.keep_large(block);
+        Poll::Ready(Ok(()))
+    }
+
     async fn receive(
         &self,
         what: &'static str,
@@ -142,18 +161,27 @@ fn fetch(
 
 /// Fetches a datagram, whatever its length.
 fn fetch_chunk(endpoint: &Endpoint, state: &mut State) -> Option<io::Result<(Lease, SockAddr)>> {
-    let len = match call(endpoint, state, &mut [], true)? {
-        Ok((len, _)) => len,
-        Err(error) => return Some(Err(error)),
-    };
-    // The kernel says lengths as integers of 31 bits.
-    let mut block = Block::zeroed(len as u32);
-    let fetched = fetch(endpoint, state, &mut block, false)?;
-    Some(fetched.map(|(len, from)| {
+    let fetched = fetch_whole(endpoint, state, |len| Block::zeroed(len as u32))?;
+    Some(fetched.map(|(block, len, from)| {
         let mut lease = endpoint.core().pool().adopt(block);
         lease.truncate(len);
         (lease, from)
     }))
+}
+
+/// Fetches a datagram into a block with room for all of it. The kernel says lengths as integers of 31 bits.
+fn fetch_whole(
+    endpoint: &Endpoint,
+    state: &mut State,
+    room: impl FnOnce(usize) -> Block,
+) -> Option<io::Result<(Block, usize, SockAddr)>> {
+    let len = match call(endpoint, state, &mut [], true)? {
+        Ok((len, _)) => len,
+        Err(error) => return Some(Err(error)),
+    };
+    let mut block = room(len);
+    let fetched = fetch(endpoint, state, &mut block, false)?;
+    Some(fetched.map(|(len, from)| (block, len, from)))
 }
 
 /// The call. Nothing to be had is no result.
