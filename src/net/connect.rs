@@ -149,6 +149,9 @@ impl TcpConnector {
     pub async fn connect(&self, to: impl ToSocketAddrs) -> io::Result<TcpStream> {
         // Outside a runtime there is no clock either.
         current()?;
+        if let Some(address) = self.only(&to) {
+            return self.connect_one(address).await;
+        }
         let (mut name, mut attempts) = (None, Attempts::new());
         let connecting = async {
             let found = find(to, self.family).await?;
@@ -165,6 +168,12 @@ impl TcpConnector {
             None => (connecting.await?, None),
         };
         winner.ok_or_else(|| ConnectError::of(name, within, attempts))
+    }
+
+    /// The address, where there is but one: nobody to look it up, to race it or to tell of it then.
+    fn only(&self, to: &impl ToSocketAddrs) -> Option<SocketAddr> {
+        let fits = |address: &SocketAddr| self.family.is_none_or(|it| it == Family::of(address));
+        to.address().filter(fits).filter(|_| self.total_timeout.is_none())
     }
 
     async fn connect_one(&self, address: SocketAddr) -> io::Result<TcpStream> {
