@@ -147,11 +147,11 @@ impl TcpConnector {
     ///
     /// Dropping it closes the sockets.
     pub async fn connect(&self, to: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        // Outside a runtime there is no clock either.
-        current()?;
         if let Some(address) = self.only(&to) {
             return self.connect_one(address).await;
         }
+        // Outside a runtime there is no clock either.
+        current()?;
         let (mut name, mut attempts) = (None, Attempts::new());
         let connecting = async {
             let found = find(to, self.family).await?;
@@ -179,7 +179,9 @@ impl TcpConnector {
     async fn connect_one(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let core = current()?;
         let fd = Fd::socket(&core, Family::of(&address).domain(), libc::SOCK_STREAM)?;
-        self.bind(&core, &fd, address)?;
+        if !self.local.is_empty() {
+            self.bind(&core, &fd, address)?;
+        }
         if self.nodelay {
             let nodelay = Setting::flag(libc::IPPROTO_TCP, libc::TCP_NODELAY, true);
             options::set(&core, fd.raw(), nodelay)?;
@@ -204,9 +206,6 @@ impl TcpConnector {
     /// Binds to the first local address that `peer` can be reached from.
     fn bind(&self, core: &Rc<Core>, fd: &Fd, peer: SocketAddr) -> io::Result<()> {
         let family = Family::of(&peer);
-        if self.local.is_empty() {
-            return Ok(());
-        }
         // The port is chosen when the peer is known, so many connections may share one address.
         let late = Setting::flag(libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, true);
         let _ = options::set(core, fd.raw(), late);

@@ -76,6 +76,10 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(super) const fn new() -> Self {
+        Self::of(Traffic::new())
+    }
+
+    pub(super) const fn of(traffic: Traffic) -> Self {
         Self {
             leases: Short::new(),
             parked: 0,
@@ -84,7 +88,7 @@ impl Inbox {
             receive: Receive::Idle,
             end: None,
             one_shot: false,
-            traffic: Traffic::new(),
+            traffic,
             reader: None,
         }
     }
@@ -229,6 +233,14 @@ impl Inbox {
             all.extend_from_slice(&lease);
         }
         all
+    }
+
+    /// Lets go of what is parked, for nobody will read it: gives it back, to be dropped when nothing is
+    /// borrowed, and so the waker of whoever waits. What is in flight is still in flight.
+    pub(super) fn close(&mut self) -> (Short<Lease>, Option<Waker>) {
+        self.end = Some(End::Eof);
+        self.parked = 0;
+        (std::mem::replace(&mut self.leases, Short::new()), self.reader.take())
     }
 
     /// Whether more pieces are parked than their bytes are worth.

@@ -81,7 +81,7 @@ impl Pump {
             state.made.set(true);
             *callback = Callback::ConnectionMade;
             protocol.connection_made(transport);
-            state.begun.set();
+            state.begin();
         }
         loop {
             exchange(state, protocol, callback);
@@ -156,7 +156,7 @@ impl Pump {
         state.let_go();
         Callback::Drop.contain(state.made_at, || drop(old));
         Callback::Drop.contain(state.made_at, || drop(protocol));
-        state.begun.set();
+        state.begin();
         state.ended.set();
     }
 }
