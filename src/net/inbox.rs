@@ -240,7 +240,7 @@ impl Inbox {
     pub(super) fn close(&mut self) -> (Short<Lease>, Option<Waker>) {
         self.end = Some(End::Eof);
         self.parked = 0;
-        (std::mem::replace(&mut self.leases, Short::new()), self.reader.take())
+        (std::mem::take(&mut self.leases), self.reader.take())
     }
 
     /// Whether more pieces are parked than their bytes are worth.
@@ -250,7 +250,7 @@ impl Inbox {
 
     /// Puts small pieces together, for a reader who waits for more than what is parked.
     pub(super) fn put_together(&mut self, pool: &Pool) {
-        let mut pieces = std::mem::replace(&mut self.leases, Short::new());
+        let mut pieces = std::mem::take(&mut self.leases);
         let mut together: Vec<u8> = Vec::new();
         while let Some(lease) = pieces.pop() {
             if lease.len() < SMALL {
