@@ -439,6 +439,40 @@ fn an_echo_by_a_unix_stream_allocates_nothing() {
     }
 }
 
+/// Allocations of connections that are made, accepted and dropped, each to one address.
+fn count_connections(backend: BackendChoice, as_text: bool) -> Option<u64> {
+    let mut runtime = Builder::new().backend(backend).build().ok()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let text = address.to_string();
+        for round in 0..END {
+            mark(round);
+            let connected = match as_text {
+                true => TcpStream::connect(text.as_str()).await,
+                false => TcpStream::connect(address).await,
+            };
+            drop((connected.unwrap(), listener.accept().await.unwrap()));
+        }
+        mark(END);
+    });
+    drop(runtime);
+    Some(ALLOCATIONS.take())
+}
+
+// Seen to fail when a single address was raced: with a list of it, one of the attempts, and each in a box.
+#[test]
+fn a_connection_to_one_address_allocates_its_two_sockets_and_the_address() {
+    for as_text in [false, true] {
+        if let Some(count) = count_connections(BackendChoice::Uring, as_text) {
+            assert_eq!(count, 3 * COUNTED as u64, "as text: {as_text}");
+        }
+        // And what epoll is asked of a descriptor that had to wait.
+        let count = count_connections(BackendChoice::Epoll, as_text).unwrap();
+        assert_eq!(count, 4 * COUNTED as u64, "as text: {as_text}");
+    }
+}
+
 #[test]
 fn the_counter_counts() {
     let counted = count(BackendChoice::Epoll, 10, |mut stream, len| async move {

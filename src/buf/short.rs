@@ -48,12 +48,24 @@ impl<T> Short<T> {
         next
     }
 
+    pub(crate) fn front(&self) -> Option<&T> {
+        self.first.as_ref()
+    }
+
     pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
         self.first.as_mut()
     }
 
     pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
         if self.rest.is_empty() { self.first.as_mut() } else { self.rest.back_mut() }
+    }
+
+    /// Keeps those that `keep` says yes to.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        self.rest.retain(&mut keep);
+        if self.first.as_ref().is_some_and(|first| !keep(first)) {
+            self.pop();
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -66,6 +78,12 @@ impl<T> Short<T> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
+    }
+}
+
+impl<T> Default for Short<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -95,6 +113,18 @@ mod tests {
             let all: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();
             let expected: Vec<i32> = [100].into_iter().chain(0..there).chain([200]).collect();
             assert_eq!(all, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_leaves_the_others_in_order() {
+        for kept in 0..16_u32 {
+            let mut queue = Short::new();
+            (0..4).for_each(|i| queue.push(i));
+            queue.retain(|i| kept >> i & 1 == 1);
+            assert_eq!(queue.len(), kept.count_ones() as usize);
+            let all: Vec<u32> = std::iter::from_fn(|| queue.pop()).collect();
+            assert!(all.iter().copied().eq((0..4).filter(|i| kept >> i & 1 == 1)));
         }
     }
 

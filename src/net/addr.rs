@@ -210,11 +210,19 @@ impl Sealed for str {
     fn target(&self) -> Target {
         text(self)
     }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.parse().ok()
+    }
 }
 
 impl Sealed for String {
     fn target(&self) -> Target {
         text(self)
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.parse().ok()
     }
 }
 

@@ -147,6 +147,9 @@ impl TcpConnector {
     ///
     /// Dropping it closes the sockets.
     pub async fn connect(&self, to: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        if let Some(address) = self.only(&to) {
+            return self.connect_one(address).await;
+        }
         // Outside a runtime there is no clock either.
         current()?;
         let (mut name, mut attempts) = (None, Attempts::new());
@@ -167,10 +170,18 @@ impl TcpConnector {
         winner.ok_or_else(|| ConnectError::of(name, within, attempts))
     }
 
+    /// The address, where there is but one: nobody to look it up, to race it or to tell of it then.
+    fn only(&self, to: &impl ToSocketAddrs) -> Option<SocketAddr> {
+        let fits = |address: &SocketAddr| self.family.is_none_or(|it| it == Family::of(address));
+        to.address().filter(fits).filter(|_| self.total_timeout.is_none())
+    }
+
     async fn connect_one(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let core = current()?;
         let fd = Fd::socket(&core, Family::of(&address).domain(), libc::SOCK_STREAM)?;
-        self.bind(&core, &fd, address)?;
+        if !self.local.is_empty() {
+            self.bind(&core, &fd, address)?;
+        }
         if self.nodelay {
             let nodelay = Setting::flag(libc::IPPROTO_TCP, libc::TCP_NODELAY, true);
             options::set(&core, fd.raw(), nodelay)?;
@@ -195,9 +206,6 @@ impl TcpConnector {
     /// Binds to the first local address that `peer` can be reached from.
     fn bind(&self, core: &Rc<Core>, fd: &Fd, peer: SocketAddr) -> io::Result<()> {
         let family = Family::of(&peer);
-        if self.local.is_empty() {
-            return Ok(());
-        }
         // The port is chosen when the peer is known, so many connections may share one address.
         let late = Setting::flag(libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, true);
         let _ = options::set(core, fd.raw(), late);

@@ -76,6 +76,10 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(super) const fn new() -> Self {
+        Self::of(Traffic::new())
+    }
+
+    pub(super) const fn of(traffic: Traffic) -> Self {
         Self {
             leases: Short::new(),
             parked: 0,
@@ -84,7 +88,7 @@ impl Inbox {
             receive: Receive::Idle,
             end: None,
             one_shot: false,
-            traffic: Traffic::new(),
+            traffic,
             reader: None,
         }
     }
@@ -232,6 +236,14 @@ impl Inbox {
         all
     }
 
+    /// Lets go of what is parked, for nobody will read it: gives it back, to be dropped when nothing is
+    /// borrowed, and so the waker of whoever waits. What is in flight is still in flight.
+    pub(super) fn close(&mut self) -> (Short<Lease>, Option<Waker>) {
+        self.end = Some(End::Eof);
+        self.parked = 0;
+        (std::mem::take(&mut self.leases), self.reader.take())
+    }
+
     /// Whether more pieces are parked than their bytes are worth.
     pub(super) fn is_crowded(&self) -> bool {
         self.leases.len() > PIECES.max(self.parked / (SMALL / 4))
@@ -239,7 +251,7 @@ impl Inbox {
 
     /// Puts small pieces together, for a reader who waits for more than what is parked.
     pub(super) fn put_together(&mut self, pool: &Pool) {
-        let mut pieces = std::mem::replace(&mut self.leases, Short::new());
+        let mut pieces = std::mem::take(&mut self.leases);
         let mut together: Vec<u8> = Vec::new();
         while let Some(lease) = pieces.pop() {
             if lease.len() < SMALL {

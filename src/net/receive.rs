@@ -310,12 +310,9 @@ impl Socket {
         self.read_closed.set(true);
         let mut inbox = self.inbox.borrow_mut();
         self.disarm(&mut inbox);
-        let parked = std::mem::replace(&mut *inbox, Inbox::new());
-        inbox.end = Some(End::Eof);
-        // What is in flight is still in flight.
-        let Inbox { receive, reader, .. } = parked;
-        inbox.receive = receive;
+        let (parked, reader) = inbox.close();
         drop(inbox);
+        drop(parked);
         drop(self.rights.take());
         discard(reader);
     }

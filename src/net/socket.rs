@@ -82,21 +82,19 @@ pub(super) enum AfterFlush {
 
 impl Socket {
     pub(super) fn new(fd: Fd) -> Rc<Self> {
-        Self::of(fd, None, Inbox::new())
+        Self::of(fd, None, Traffic::new())
     }
 
     /// A pipe or one of its kin.
     pub(super) fn of_pipe(fd: Fd, pipe: Pipe) -> Rc<Self> {
-        let mut inbox = Inbox::new();
-        inbox.traffic = Traffic::by_call();
-        Self::of(fd, Some(pipe), inbox)
+        Self::of(fd, Some(pipe), Traffic::by_call())
     }
 
-    fn of(fd: Fd, pipe: Option<Pipe>, inbox: Inbox) -> Rc<Self> {
+    fn of(fd: Fd, pipe: Option<Pipe>, traffic: Traffic) -> Rc<Self> {
         Rc::new(Self {
             fd,
             pipe,
-            inbox: RefCell::new(inbox),
+            inbox: RefCell::new(Inbox::of(traffic)),
             outbox: RefCell::new(Outbox::new()),
             rights: RefCell::new(None),
             read_closed: Cell::new(false),

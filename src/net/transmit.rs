@@ -282,7 +282,7 @@ impl Socket {
             outbox.fail(libc::EIO, core.spares());
         }
         let empty = outbox.is_empty();
-        wakes.extend(outbox.take_writers());
+        outbox.take_writers().for_each(|writer| wakes.push(writer));
         if outbox.has_failed() {
             wakes.extend(outbox.watcher.take());
         }
@@ -326,7 +326,7 @@ impl Socket {
         let was_empty = outbox.is_empty();
         outbox.fail(errno, core.spares());
         let emptied = !was_empty && outbox.is_empty();
-        wakes.extend(outbox.take_writers());
+        outbox.take_writers().for_each(|writer| wakes.push(writer));
         wakes.extend(outbox.watcher.take());
         let sending = outbox.sending();
         drop(outbox);

@@ -1,11 +1,12 @@
 //! What transports of either kind have: how far they have come, their marks, and their pump.
 
 use std::cell::{Cell, OnceCell};
+use std::convert::Infallible;
 use std::io;
 use std::panic::Location;
 use std::task::Waker;
 
-use crate::sync::Event;
+use crate::sync::{Event, oneshot};
 use crate::task::report_error;
 
 /// The high mark, where none is set: asyncio's.
@@ -49,8 +50,8 @@ pub(super) struct Base {
     pub(super) running: Cell<bool>,
     /// Whether `connection_made` has been called.
     pub(super) made: Cell<bool>,
-    /// Set when it has returned, or the end has come before it.
-    pub(super) begun: Event,
+    /// Set by whoever waits until it has returned; gone when it has, or the end has come before it.
+    begun: Cell<Option<oneshot::Sender<Infallible>>>,
     /// Set when all callbacks have been.
     pub(super) ended: Event,
     pub(super) made_at: &'static Location<'static>,
@@ -67,10 +68,27 @@ impl Base {
             pump: OnceCell::new(),
             running: Cell::new(false),
             made: Cell::new(false),
-            begun: Event::new(),
+            begun: Cell::new(None),
             ended: Event::new(),
             made_at,
         }
+    }
+
+    /// Waits until `connection_made` has returned, or the end has come before it. Once, and by whoever has
+    /// just made the transport.
+    pub(super) async fn begun(&self) {
+        if self.phase.get() == Phase::Lost {
+            // No task could be had for the pump.
+            return;
+        }
+        let (begins, begun) = oneshot::channel();
+        self.begun.set(Some(begins));
+        let _ = begun.await;
+    }
+
+    /// Ends the wait for the beginning.
+    pub(super) fn begin(&self) {
+        drop(self.begun.take());
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -232,7 +232,7 @@ where
     current()?;
     let (transport, _) = start(link, ways, factory().into_any(), name_of::<P>(), made_at);
     let mut guard = CloseOnDrop(Some(|| transport.close()));
-    transport.0.begun.wait().await;
+    transport.0.begun().await;
     if !transport.0.made.get() {
         return Err(has_ended());
     }

@@ -175,7 +175,7 @@ where
         current()?;
         let transport = datagram_pump::start(socket, Box::new(factory()), name_of::<P>(), made_at);
         let mut guard = CloseOnDrop(Some(|| transport.close()));
-        transport.0.begun.wait().await;
+        transport.0.begun().await;
         if !transport.0.made.get() {
             return Err(has_ended());
         }

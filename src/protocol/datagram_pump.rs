@@ -81,7 +81,7 @@ impl<S: DatagramSocket> Pump<S> {
             state.made.set(true);
             *callback = Callback::ConnectionMade;
             protocol.connection_made(transport);
-            state.begun.set();
+            state.begin();
         }
         loop {
             exchange(state, protocol, callback);
@@ -161,7 +161,7 @@ impl<S: DatagramSocket> Pump<S> {
         state.let_go();
         Callback::Drop.contain(state.made_at, || drop(old));
         Callback::Drop.contain(state.made_at, || drop(protocol));
-        state.begun.set();
+        state.begin();
         state.ended.set();
     }
 }

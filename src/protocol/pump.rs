@@ -106,7 +106,7 @@ impl Pump {
             state.made.set(true);
             *callback = Callback::ConnectionMade;
             protocol.connection_made(transport);
-            state.begun.set();
+            state.begin();
         }
         loop {
             // The drop of one may set another.
@@ -201,7 +201,7 @@ impl Pump {
         state.link.close();
         Callback::Drop.contain(state.made_at, || drop(old));
         Callback::Drop.contain(state.made_at, || drop(protocol));
-        state.begun.set();
+        state.begin();
         state.ended.set();
     }
 }

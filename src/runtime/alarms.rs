@@ -108,6 +108,7 @@ impl Core {
     }
 
     /// Drops the wakers of timers that were forgotten: user code, so nothing is borrowed.
+    #[inline]
     pub(super) fn drop_forgotten(&self) {
         let next = || self.timers.borrow_mut().next_forgotten();
         while let Some(alarm) = next() {

@@ -1,8 +1,8 @@
 //! What waits on each descriptor, and what is known of it.
 
-use std::collections::VecDeque;
 use std::os::fd::RawFd;
 
+use crate::buf::Short;
 use crate::op::Request;
 
 /// The half of a descriptor that a request works on.
@@ -77,7 +77,7 @@ pub(super) enum Registration {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     /// Slots of requests.
-    pub(super) waiting: VecDeque<u32>,
+    pub(super) waiting: Short<u32>,
     /// Set when nothing more is to be had until an edge says so; cleared by that edge. Only ever set
     /// on a registered descriptor.
     pub(super) drained: bool,

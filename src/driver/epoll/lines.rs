@@ -23,7 +23,7 @@ impl Epoll {
         let side = Side::of(&request).expect("only requests of a side line up");
         let slot = self.slots.insert(token, Operation::new(request));
         let line = self.interests.at(fd).line(side);
-        line.waiting.push_back(slot);
+        line.waiting.push(slot);
         if line.waiting.len() == 1 && !line.drained && !line.carried {
             self.run(fd, side, out);
         }
@@ -43,7 +43,7 @@ impl Epoll {
                 Progress::Ended => {
                     self.slots.remove(slot);
                     let line = interest.line(side);
-                    line.waiting.pop_front();
+                    line.waiting.pop();
                     if line.drained || line.waiting.is_empty() {
                         return;
                     }
@@ -65,7 +65,7 @@ impl Epoll {
             Ok(_) => -libc::EPERM,
             Err(e) => perform::errno(e),
         };
-        for slot in std::mem::take(&mut self.interests.at(fd).line(side).waiting) {
+        while let Some(slot) = self.interests.at(fd).line(side).waiting.pop() {
             out.last(self.slots.remove(slot).token, error);
         }
     }

@@ -204,7 +204,7 @@ impl Epoll {
 
     fn close(&mut self, token: Token, fd: RawFd, out: &mut Out<'_>) {
         if let Some(interest) = self.interests.remove(fd) {
-            let waiting = interest.read.waiting.iter().chain(&interest.write.waiting);
+            let waiting = interest.read.waiting.iter().chain(interest.write.waiting.iter());
             for &slot in waiting.chain(&interest.polls) {
                 debug_assert!(false, "descriptor {fd} is closed while slot {slot} waits on it");
                 out.last(self.slots.remove(slot).token, -libc::ECANCELED);

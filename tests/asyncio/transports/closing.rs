@@ -1,7 +1,9 @@
 //! Ends: close, abort, the loss; whatever is called within a callback.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ringloop::net::{TcpListener, TcpStream};
@@ -9,7 +11,7 @@ use ringloop::protocol::{Transport, connect_accepted_socket, create_connection};
 use ringloop::task::yield_now;
 
 use super::{Log, Noting, connected, pair, read_to_end, some_turns};
-use crate::support::{build, on_each_backend, run_on_each};
+use crate::support::{OnDrop, build, on_each_backend, poll_once, run_on_each};
 
 // TR-01, TR-02, PR-02, F-9, check 116.
 // Seen to fail when `close` ended the connection before what was written had left.
@@ -264,10 +266,10 @@ fn the_end_of_the_runtime_is_told_and_sends_what_was_written() {
         transport.write(b"in time");
         let waiting = async { transport.wait_closed().await };
         let mut waiting = Box::pin(waiting);
-        assert!(crate::support::poll_once(&mut waiting).is_pending());
+        assert!(poll_once(&mut waiting).is_pending());
         drop(runtime);
         assert_eq!(log.all(), "made lost:NotConnected");
-        assert!(crate::support::poll_once(&mut waiting).is_ready());
+        assert!(poll_once(&mut waiting).is_ready());
         assert!(!transport.write(b"too late") && transport.is_closing());
         transport.close();
         transport.abort();
@@ -277,5 +279,34 @@ fn the_end_of_the_runtime_is_told_and_sends_what_was_written() {
         let mut all = Vec::new();
         peer.read_to_end(&mut all).unwrap();
         assert_eq!(all, b"in time");
+    });
+}
+
+// Seen to wait for ever when nobody looked whether the end had come with the refusal of a task.
+#[test]
+fn a_transport_that_is_made_while_the_runtime_ends_is_refused_at_once() {
+    on_each_backend(|builder| {
+        let (log, refused) = (Log::default(), Rc::new(RefCell::new(None)));
+        let mut runtime = build(builder);
+        let _peer = runtime.block_on(async {
+            let (ours, peer) = pair().await;
+            let (log, refused) = (log.clone(), refused.clone());
+            let mut ours = Some(ours);
+            let make = move || {
+                let (factory, ours) = (|| Noting::quiet(&log), ours.take().unwrap());
+                let mut making = Box::pin(connect_accepted_socket(factory, ours));
+                refused.replace(Some(poll_once(&mut making)));
+            };
+            ringloop::spawn(async move {
+                let _guard = OnDrop(make);
+                std::future::pending::<()>().await;
+            });
+            yield_now().await;
+            peer
+        });
+        drop(runtime);
+        let Some(Poll::Ready(Err(error))) = refused.take() else { panic!("it waits") };
+        assert_eq!(error.kind(), ErrorKind::NotConnected);
+        assert_eq!(log.all(), "", "it was never made");
     });
 }
