@@ -4,7 +4,6 @@
 //! one that a kernel's worker has in hands is found, but not always stopped. Both may then wait for
 //! ever. So whoever is missed is asked again until it has ended (`uring-sys-notes/cancel.md`).
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::super::Until;
@@ -13,7 +12,7 @@ use crate::op::{Completion, Token};
 /// In the user data of a cancel's answer, beside the token that it is for; no token has such an index.
 const ANSWER: u64 = 1 << 31;
 
-/// Between two rounds: nothing, then from here, twice as long each time, to there.
+/// How long one that was missed twice is left alone; then twice as long each time, and no longer than this.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
 
 /// So often in a row nobody is between two places: whoever is not found then has ended before.
@@ -22,13 +21,16 @@ const ENDED: u32 = 8;
 /// The requests that were asked to end and have not.
 #[derive(Debug, Default)]
 pub(super) struct Cancels {
-    /// And how often each was not found.
-    asked: HashMap<Token, u32>,
-    /// Those that the last cancel missed, and when they are asked again.
+    asked: Asked,
+    /// Those that the last cancel missed.
     missed: Vec<Token>,
+    /// When they are asked again.
     next: Option<Instant>,
-    /// How long they are left alone.
-    pause: Duration,
+}
+
+/// The user data of the answer to a cancel.
+pub(super) const fn answer(token: Token) -> u64 {
+    token.user_data() | ANSWER
 }
 
 /// Whose answer has this user data, if it is one.
@@ -40,37 +42,37 @@ pub(super) fn answered(user_data: u64) -> Option<Token> {
 impl Cancels {
     /// Takes down a request that is asked to end. Returns the user data of the answer.
     pub(super) fn ask(&mut self, token: Token) -> u64 {
-        self.asked.entry(token).or_default();
-        token.user_data() | ANSWER
+        self.asked.insert(token);
+        answer(token)
     }
 
     /// Takes in the answer of a cancel.
     pub(super) fn hear(&mut self, token: Token, result: i32) {
-        let Some(times) = self.asked.get_mut(&token) else { return };
+        let Some(times) = self.asked.get_mut(token) else { return };
+        *times += 1;
         match -result {
-            libc::EALREADY => self.missed.push(token),
-            libc::ENOENT if *times < ENDED => {
-                *times += 1;
+            libc::ENOENT if *times > ENDED => self.asked.remove(token),
+            libc::ENOENT | libc::EALREADY => {
+                let pause = pause(*times);
                 self.missed.push(token);
+                let next = Instant::now() + pause;
+                self.next = Some(self.next.map_or(next, |earlier| earlier.min(next)));
             }
-            libc::ENOENT => drop(self.asked.remove(&token)),
             _ => {}
         }
     }
 
     /// Forgets those that have ended; the others that were missed are due.
     pub(super) fn settle(&mut self, done: &[Completion]) {
-        if self.asked.is_empty() {
+        if self.asked.is_empty() && self.missed.is_empty() {
             return;
         }
         for completion in done.iter().filter(|completion| !completion.flags.more()) {
-            self.asked.remove(&completion.token);
+            self.asked.remove(completion.token);
         }
-        self.missed.retain(|token| self.asked.contains_key(token));
-        if self.asked.is_empty() {
-            (self.next, self.pause) = (None, Duration::ZERO);
-        } else if !self.missed.is_empty() && self.next.is_none() {
-            self.next = Some(Instant::now() + self.pause);
+        self.missed.retain(|token| self.asked.get_mut(*token).is_some());
+        if self.missed.is_empty() {
+            self.next = None;
         }
     }
 
@@ -84,8 +86,6 @@ impl Cancels {
         if self.next.is_none_or(|next| next > Instant::now()) {
             return Vec::new();
         }
-        let (first, longest) = PAUSE;
-        self.pause = (2 * self.pause).clamp(first, longest);
         self.next = None;
         std::mem::take(&mut self.missed)
     }
@@ -96,6 +96,59 @@ impl Cancels {
             (None, _) | (_, Until::Now) => until,
             (Some(next), Until::Event) => Until::Instant(next),
             (Some(next), Until::Instant(instant)) => Until::Instant(instant.min(next)),
+        }
+    }
+}
+
+/// How long one that was missed so often is left alone.
+fn pause(times: u32) -> Duration {
+    let (first, longest) = PAUSE;
+    match times {
+        1 => Duration::ZERO,
+        _ => first.saturating_mul(1 << (times - 2).min(20)).min(longest),
+    }
+}
+
+/// Tokens, and how often each was missed, by their index: those of what is in flight are dense.
+#[derive(Debug, Default)]
+struct Asked {
+    places: Vec<Option<Place>>,
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    serial: u32,
+    times: u32,
+}
+
+impl Asked {
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn insert(&mut self, token: Token) {
+        let index = token.index() as usize;
+        if self.places.len() <= index {
+            self.places.resize(index + 1, None);
+        }
+        // One of another serial has ended: of an index, one is in flight at a time.
+        let place = &mut self.places[index];
+        if place.is_none_or(|place| place.serial != token.serial()) {
+            self.len += usize::from(place.is_none());
+            *place = Some(Place { serial: token.serial(), times: 0 });
+        }
+    }
+
+    fn get_mut(&mut self, token: Token) -> Option<&mut u32> {
+        let place = self.places.get_mut(token.index() as usize)?.as_mut()?;
+        (place.serial == token.serial()).then_some(&mut place.times)
+    }
+
+    fn remove(&mut self, token: Token) {
+        if self.get_mut(token).is_some() {
+            self.places[token.index() as usize] = None;
+            self.len -= 1;
         }
     }
 }
@@ -122,7 +175,6 @@ mod tests {
             cancels.next = cancels.next.map(|_| Instant::now());
             assert_eq!(cancels.due(), [TOKEN]);
             assert!(cancels.is_quiet());
-            cancels.ask(TOKEN);
             cancels.hear(TOKEN, -result);
             cancels.settle(&[]);
         }
@@ -151,6 +203,21 @@ mod tests {
         assert!(cancels.is_quiet());
         assert_eq!(cancels.limit(Until::Event), Until::Event);
         assert_eq!(cancels.due(), []);
+    }
+
+    #[test]
+    fn one_that_had_ended_before_does_not_take_the_place_of_the_next() {
+        let mut cancels = missed(libc::ENOENT);
+        let next = Token::new(TOKEN.index(), TOKEN.serial() + 1);
+        cancels.ask(next);
+        cancels.settle(&[]);
+        assert_eq!(cancels.due(), [], "nobody asks for one that has ended");
+        cancels.hear(TOKEN, -libc::ENOENT);
+        cancels.hear(next, -libc::EALREADY);
+        cancels.settle(&[]);
+        assert_eq!(cancels.due(), [next]);
+        cancels.settle(&[Completion::last(next, 0)]);
+        assert!(cancels.asked.is_empty());
     }
 
     #[test]

@@ -361,8 +361,7 @@ impl Driver for Uring {
         let before = done.len();
         self.pump(pool, done);
         for token in self.cancels.due() {
-            let answer = self.cancels.ask(token);
-            self.push(encode::cancel(token.user_data()).user_data(answer));
+            self.push(encode::cancel(token.user_data()).user_data(cancels::answer(token)));
         }
         let until = if done.len() > before { Until::Now } else { self.cancels.limit(until) };
         self.enter(until)?;
