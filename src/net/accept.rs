@@ -363,10 +363,13 @@ impl Future for Accept<'_> {
             let _ = acceptor.arm(&mut state);
         }
         acceptor.watch(&mut state);
+        // A call of this one's may be the first to have failed.
+        let others = state.error.map(|_| state.line.dissolve());
         drop(state);
         // A connection that was taken is handed out, whatever they do.
         discard(waker);
         discard(old);
+        others.into_iter().flatten().for_each(crate::task::wake);
         spend();
         Poll::Ready(result)
     }

@@ -252,10 +252,8 @@ impl Drop for Socket {
         // Nothing of the loop is borrowed where a socket goes.
         if let Some(heir) = self.heir.take() {
             heir.failed.set(self.outbox.get_mut().errno());
-            let mut waiting = heir.waiting.take();
-            while let Some(waker) = waiting.pop() {
-                crate::task::wake(waker);
-            }
+            let waiting = heir.waiting.borrow_mut().take_all();
+            waiting.for_each(crate::task::wake);
         }
     }
 }
