@@ -1,5 +1,6 @@
 //! Writes, the marks of `drain`, and their errors.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice, Read};
 use std::rc::Rc;
 use std::task::Poll;
@@ -153,6 +154,51 @@ fn ten_who_drain_the_same_writer_all_return() {
             let ended = task.await;
             assert!(matches!(ended, Ok(Ok(()))) || [3, 9].contains(&i), "{i}: {ended:?}");
         }
+    });
+}
+
+// S-17. Seen to wait when only a drain noticed that the low mark had been reached.
+#[test]
+fn what_was_above_the_mark_and_has_left_holds_up_no_later_drain() {
+    run_on_each(|| async {
+        let ((_reader, writer), (mut theirs, _back)) = pair().await;
+        let written = full(&writer).await;
+        theirs.read_exact(&mut vec![0; written]).await.unwrap();
+        until(|| writer.write_buffer_size() == 0).await;
+        let (low, high) = writer.write_buffer_limits();
+        while writer.write_buffer_size() <= low {
+            writer.write(&[7; 4096]).unwrap();
+            turns(2).await;
+        }
+        assert!(writer.write_buffer_size() < high);
+        let mut draining = Box::pin(writer.drain());
+        assert!(matches!(poll_once(&mut draining).await, Poll::Ready(Ok(()))));
+    });
+}
+
+// S-17. Seen to fail when one that found the buffer full again waited for the next time.
+#[test]
+fn one_that_writes_and_drains_again_and_again_does_not_hold_up_another() {
+    run_on_each(|| async {
+        let ((_reader, writer), (mut theirs, _back)) = pair().await;
+        full(&writer).await;
+        let (writer, rounds) = (Rc::new(writer), Rc::new(Cell::new(0)));
+        // More than the kernel has room for.
+        let much = vec![7; 8 << 20];
+        let (busy, counting) = (writer.clone(), rounds.clone());
+        let busy = spawn(async move {
+            for round in 0..20 {
+                busy.drain().await.unwrap();
+                busy.write(&much).unwrap();
+                counting.set(round);
+            }
+        });
+        let patient = spawn(async move { writer.drain().await });
+        turns(5).await;
+        let _reading = spawn(async move { theirs.read_to_end(&mut Vec::new()).await });
+        patient.await.unwrap().unwrap();
+        assert_eq!(rounds.get(), 0, "it waited when the mark was reached");
+        busy.cancel();
     });
 }
 
