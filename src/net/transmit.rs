@@ -4,7 +4,7 @@ use std::cell::RefMut;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::direct::MOST;
 use super::outbox::{Outbox, Piece};
@@ -151,7 +151,7 @@ impl Socket {
         if drained.is_pending() {
             let waker = cx.waker().clone();
             let old = self.outbox.borrow_mut().drains.wait(ticket, waker);
-            discard(old);
+            self.parked_writer(old, cx);
             note::waits("write", On::Fd(self.fd.raw()));
         }
         drained
@@ -240,10 +240,19 @@ impl Socket {
         if !known {
             let new = cx.waker().clone();
             let old = self.outbox.borrow_mut().wake_later(new);
-            discard(old);
+            self.parked_writer(old, cx);
         }
         note::waits("write", On::Fd(self.fd.raw()));
         Poll::Pending
+    }
+
+    /// Whoever waits for the outbox has given its waker, in place of an old one. The clone may have closed
+    /// the connection.
+    fn parked_writer(&self, old: Option<Waker>, cx: &Context<'_>) {
+        discard(old);
+        if self.outbox.borrow().has_failed() {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// Sends the next bytes, if there are any and nothing is in flight.

@@ -12,6 +12,7 @@ use ringloop::stream::open_connection;
 
 use super::{LOCAL, pair, pattern, turns, until, with_std};
 use crate::support::run_on_each;
+use crate::sync::hooks::{Call, hook, unhook, waker, wakes};
 
 // S-18, S-19, S-20, check 103.
 #[test]
@@ -252,6 +253,42 @@ fn wakers_left<F: Future>(wait: impl Fn() -> F) -> usize {
         }
     }
     all.iter().filter(|waker| Arc::strong_count(waker) > 1).count()
+}
+
+/// Whether `future`, polled under a waker whose clone runs `act`, has ended or been woken by it.
+fn hears_of<F: Future>(future: F, act: impl Fn() + 'static) -> bool {
+    let before = wakes();
+    hook(move |call| {
+        if call == Call::Clone {
+            act();
+        }
+    });
+    let polled = pin!(future).poll(&mut Context::from_waker(&waker(1)));
+    unhook();
+    polled.is_ready() || wakes() > before
+}
+
+// Seen to fail, each of them, when nothing was looked for after the waker had been cloned.
+#[test]
+fn a_wait_whose_waker_closes_the_connection_as_it_is_cloned_hears_of_that() {
+    run_on_each(|| async {
+        let shared = || async {
+            let ((reader, writer), peer) = pair().await;
+            let writer = Rc::new(writer);
+            (reader, writer.clone(), writer, peer)
+        };
+        let (mut reader, _writer, other, _peer) = shared().await;
+        assert!(hears_of(reader.read(&mut [0]), move || other.close()), "a read, of the close");
+        let (mut reader, _writer, other, _peer) = shared().await;
+        assert!(hears_of(reader.read(&mut [0]), move || other.abort()), "a read, of the abort");
+        let (_reader, writer, other, _peer) = shared().await;
+        writer.write(&vec![1; 16 << 20]).unwrap();
+        assert!(hears_of(writer.drain(), move || other.abort()), "a drain, of the abort");
+        let (_reader, writer, other, _peer) = shared().await;
+        writer.write(&vec![1; 16 << 20]).unwrap();
+        turns(20).await;
+        assert!(hears_of(writer.flush(), move || other.abort()), "a flush, of the abort");
+    });
 }
 
 // A loop that races a read with the close, or with a drain, asks under another waker each time.
