@@ -69,6 +69,8 @@ impl Drop for Place {
 pub(super) struct Heir {
     /// Why what was written could not be sent: an errno.
     pub(super) failed: Cell<Option<i32>>,
+    /// Set by an abort that found all of it sent: that is no failure.
+    pub(super) whole: Cell<bool>,
     pub(super) waiting: RefCell<Waiters>,
 }
 
@@ -251,7 +253,8 @@ impl Drop for Socket {
     fn drop(&mut self) {
         // Nothing of the loop is borrowed where a socket goes.
         if let Some(heir) = self.heir.take() {
-            heir.failed.set(self.outbox.get_mut().errno());
+            let failed = self.outbox.get_mut().errno();
+            heir.failed.set(failed.filter(|_| !heir.whole.get()));
             let waiting = heir.waiting.borrow_mut().take_all();
             waiting.for_each(crate::task::wake);
         }

@@ -240,7 +240,8 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// Why what was written could not all be sent.
+    /// Why what was written could not all be sent: `ConnectionAborted` where an [`abort`](Self::abort)
+    /// discarded some of it.
     ///
     /// # Cancel safety
     ///

@@ -117,6 +117,27 @@ fn an_abort_discards_what_was_written_and_resets() {
     });
 }
 
+// S-19, TR-12: an abort is no failure; what it discards is a loss, which asyncio keeps to itself.
+// Seen to fail when every abort was told as an error.
+#[test]
+fn an_abort_is_an_error_only_of_what_it_discarded() {
+    run_on_each(|| async {
+        let ((_reader, writer), (mut theirs, _back)) = pair().await;
+        writer.write(b"all of it").unwrap();
+        writer.flush().await.unwrap();
+        let mut all = [0; 9];
+        theirs.read_exact(&mut all).await.unwrap();
+        writer.abort();
+        writer.abort();
+        writer.wait_closed().await.unwrap();
+        let ((_reader, writer), _peer) = pair().await;
+        writer.write(&vec![1; 8_000_000]).unwrap();
+        writer.abort();
+        let kind = writer.wait_closed().await.unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::ConnectionAborted);
+    });
+}
+
 // S-18, S-24.
 #[test]
 fn dropping_both_handles_closes_and_sends_and_dropping_one_does_neither() {
