@@ -167,7 +167,11 @@ impl Socket {
 
     /// The write half is gone: sends what it had taken, then shuts down writing.
     pub(super) fn close_write(self: &Rc<Self>) {
-        let _ = self.write_eof();
+        let ended = self.write_eof();
+        let may_end = self.outbox.borrow().errno().is_none();
+        if ended.is_err() && may_end && self.core().has_ended() {
+            self.fd.end_writing();
+        }
         if !self.outbox.borrow().is_empty() {
             self.linger();
         }
@@ -175,6 +179,11 @@ impl Socket {
 
     /// Shuts down writing, behind what has been taken. Does not wait for it.
     pub(super) fn write_eof(&self) -> io::Result<()> {
+        let errno = self.outbox.borrow().errno();
+        if let Some(errno) = errno.filter(|errno| *errno != libc::EPIPE) {
+            // Some of it was discarded: a part with an end would look like the whole.
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         self.after_flush.set(AfterFlush::Shutdown);
         if self.outbox.borrow().is_empty() {
             self.core().call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR })?;

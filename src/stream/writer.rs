@@ -214,7 +214,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What `shutdown(2)` says: `NotConnected` when the peer has gone.
+    /// The connection's, if it has failed; what `shutdown(2)` says: `NotConnected` when the peer has gone.
     pub fn write_eof(&self) -> io::Result<()> {
         if self.link.is_closed() || self.ended.get() {
             return Ok(());
