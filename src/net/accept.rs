@@ -353,7 +353,8 @@ impl Future for Accept<'_> {
                 }
             },
         };
-        let old = state.line.leave(self.ticket.take());
+        // The ticket stays: who has no use for this one waits for the next where it stood.
+        let old = state.line.leave(self.ticket);
         let more = match acceptor.limit {
             0 => !state.line.is_empty(),
             limit => state.parked.len() <= limit / 2,

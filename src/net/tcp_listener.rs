@@ -116,8 +116,9 @@ impl TcpListener {
     ///
     /// Dropping it loses nothing: the connection stays for the next `accept`.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let mut next = self.acceptor.accept();
         loop {
-            let fd = self.acceptor.accept().await?;
+            let fd = (&mut next).await?;
             if let Ok(peer) = peer_addr(&fd) {
                 return Ok((TcpStream::new(Socket::new(fd)), peer));
             }
