@@ -23,7 +23,7 @@ impl Socket {
     ) -> Poll<io::Result<T>> {
         ready!(poll_proceed(cx));
         let mut outbox = self.outbox.borrow_mut();
-        outbox.check()?;
+        outbox.check().inspect_err(|_| spend())?;
         self.core().may_wait()?;
         if outbox.room() == 0 {
             return self.park_writer(outbox, cx);
@@ -49,7 +49,9 @@ impl Socket {
     }
 
     pub(super) async fn write_all(self: &Rc<Self>, mut bytes: &[u8]) -> io::Result<()> {
-        self.outbox.borrow().check()?;
+        if bytes.is_empty() {
+            return self.outbox.borrow().check();
+        }
         while !bytes.is_empty() {
             let n = poll_fn(|cx| {
                 self.poll_put(cx, |outbox| {
@@ -158,7 +160,7 @@ impl Socket {
     }
 
     fn drained(&self, outbox: &Outbox, low: usize) -> Poll<io::Result<()>> {
-        outbox.check()?;
+        outbox.check().inspect_err(|_| spend())?;
         if outbox.buffered() <= low {
             spend();
             return Poll::Ready(Ok(()));

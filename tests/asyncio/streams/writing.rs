@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
+use ringloop::net::{TcpListener, TcpStream};
 use ringloop::spawn;
 use ringloop::stream::Writer;
 
-use super::{pair, poll_once, turns, until, with_std};
+use super::{LOCAL, pair, poll_once, turns, until, with_std};
 use crate::support::run_on_each;
 
 /// A writer whose peer does not read yet, with more than the high mark in its buffer; how much was
@@ -219,6 +220,35 @@ fn a_writer_whose_peer_has_gone_gets_an_error_soon_and_does_not_spin() {
         assert!(writer.write(b"more").is_err());
         assert!(writer.drain().await.is_err());
         assert!(writer.flush().await.is_err());
+    });
+}
+
+// Seen to fail, for each of them, when an error counted for nothing.
+#[test]
+fn one_that_asks_a_lost_connection_again_and_again_holds_up_nobody() {
+    run_on_each(|| async {
+        let ((_reader, writer), (_theirs, back)) = pair().await;
+        full(&writer).await;
+        let listener = TcpListener::bind(LOCAL).await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let peer = listener.accept().await.unwrap().0;
+        back.abort();
+        peer.abort();
+        while writer.flush().await.is_ok() {}
+        while stream.write_all(b"x").await.is_ok() {}
+        for way in 0..3 {
+            let other = spawn(async {});
+            let mut asked = 0;
+            while !other.is_finished() && asked < 100_000 {
+                asked += 1;
+                match way {
+                    0 => writer.flush().await.unwrap_err(),
+                    1 => stream.write_all(b"x").await.unwrap_err(),
+                    _ => stream.write_vectored(&[IoSlice::new(b"x")]).await.unwrap_err(),
+                };
+            }
+            assert!(asked < 100_000, "in way {way} it was asked for ever");
+        }
     });
 }
 
