@@ -353,7 +353,8 @@ impl Future for Accept<'_> {
                 }
             },
         };
-        let old = state.line.leave(self.ticket.take());
+        // The ticket stays: who has no use for this one waits for the next where it stood.
+        let old = state.line.leave(self.ticket);
         let more = match acceptor.limit {
             0 => !state.line.is_empty(),
             limit => state.parked.len() <= limit / 2,
@@ -363,10 +364,13 @@ impl Future for Accept<'_> {
             let _ = acceptor.arm(&mut state);
         }
         acceptor.watch(&mut state);
+        // A call of this one's may be the first to have failed.
+        let others = state.error.map(|_| state.line.dissolve());
         drop(state);
         // A connection that was taken is handed out, whatever they do.
         discard(waker);
         discard(old);
+        others.into_iter().flatten().for_each(crate::task::wake);
         spend();
         Poll::Ready(result)
     }

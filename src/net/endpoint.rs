@@ -153,13 +153,10 @@ impl Endpoint {
             let old = state.line.leave(ticket.take());
             // A failure to ask for more is the next taker's to report.
             let _ = self.arm(&mut state);
-            let there = state.there(self.kind);
-            let next = state.line.call(there);
             self.watch(&mut state);
             drop(state);
             discard(old);
             discard(waker);
-            next.into_iter().for_each(crate::task::wake);
             spend();
             return Poll::Ready(taken);
         }
@@ -368,12 +365,9 @@ impl Drop for Turn<'_> {
             return;
         }
         let mut state = self.endpoint.state.borrow_mut();
+        // What it was woken for is watched: it is the next one's.
         let waker = state.line.leave(self.ticket.take());
-        // What it was woken for is the next one's.
-        let there = state.there(self.endpoint.kind);
-        let next = state.line.call(there);
         drop(state);
         discard(waker);
-        next.into_iter().for_each(crate::task::wake);
     }
 }

@@ -151,7 +151,8 @@ impl Outbox {
 
     /// Those who wait, to be woken.
     pub(super) fn take_writers(&mut self) -> impl Iterator<Item = Waker> {
-        std::iter::from_fn(|| self.writer.take().or_else(|| self.drains.pop()))
+        let drains = std::iter::from_fn(|| self.drains.pop().map(|(_, waker)| waker));
+        self.writer.take().into_iter().chain(drains)
     }
 
     /// The error that ended sending.

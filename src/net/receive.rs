@@ -80,6 +80,10 @@ impl Socket {
             drop(inbox);
             if !known {
                 self.park_reader(cx);
+                if self.inbox.borrow().end.is_some() {
+                    // The clone has closed it.
+                    cx.waker().wake_by_ref();
+                }
             }
             note::waits("read", On::Fd(self.fd.raw()));
             return Poll::Pending;

@@ -130,7 +130,7 @@ impl Socket {
         ready!(poll_proceed(cx));
         let core = self.core();
         let mut outbox = self.outbox.borrow_mut();
-        outbox.check()?;
+        outbox.check().inspect_err(|_| spend())?;
         core.may_wait()?;
         if !outbox.is_empty() {
             return self.park_writer(outbox, cx);

@@ -69,6 +69,8 @@ impl Drop for Place {
 pub(super) struct Heir {
     /// Why what was written could not be sent: an errno.
     pub(super) failed: Cell<Option<i32>>,
+    /// Set by an abort that found all of it sent: that is no failure.
+    pub(super) whole: Cell<bool>,
     pub(super) waiting: RefCell<Waiters>,
 }
 
@@ -163,7 +165,11 @@ impl Socket {
 
     /// The write half is gone: sends what it had taken, then shuts down writing.
     pub(super) fn close_write(self: &Rc<Self>) {
-        let _ = self.write_eof();
+        let ended = self.write_eof();
+        let may_end = self.outbox.borrow().errno().is_none();
+        if ended.is_err() && may_end && self.core().has_ended() {
+            self.fd.end_writing();
+        }
         if !self.outbox.borrow().is_empty() {
             self.linger();
         }
@@ -171,6 +177,11 @@ impl Socket {
 
     /// Shuts down writing, behind what has been taken. Does not wait for it.
     pub(super) fn write_eof(&self) -> io::Result<()> {
+        let errno = self.outbox.borrow().errno();
+        if let Some(errno) = errno.filter(|errno| *errno != libc::EPIPE) {
+            // Some of it was discarded: a part with an end would look like the whole.
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         self.after_flush.set(AfterFlush::Shutdown);
         if self.outbox.borrow().is_empty() {
             self.core().call(Call::Shutdown { fd: self.fd.raw(), how: libc::SHUT_WR })?;
@@ -249,11 +260,10 @@ impl Drop for Socket {
     fn drop(&mut self) {
         // Nothing of the loop is borrowed where a socket goes.
         if let Some(heir) = self.heir.take() {
-            heir.failed.set(self.outbox.get_mut().errno());
-            let mut waiting = heir.waiting.take();
-            while let Some(waker) = waiting.pop() {
-                crate::task::wake(waker);
-            }
+            let failed = self.outbox.get_mut().errno();
+            heir.failed.set(failed.filter(|_| !heir.whole.get()));
+            let waiting = heir.waiting.borrow_mut().take_all();
+            waiting.for_each(crate::task::wake);
         }
     }
 }

@@ -116,8 +116,9 @@ impl TcpListener {
     ///
     /// Dropping it loses nothing: the connection stays for the next `accept`.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let mut next = self.acceptor.accept();
         loop {
-            let fd = self.acceptor.accept().await?;
+            let fd = (&mut next).await?;
             if let Ok(peer) = peer_addr(&fd) {
                 return Ok((TcpStream::new(Socket::new(fd)), peer));
             }
@@ -266,7 +267,38 @@ impl TcpListenerOptions {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Shutdown;
+    use std::os::fd::OwnedFd;
+
     use super::*;
+    use crate::task::spawn;
+
+    // Seen to hang, with an inbox of none, when only the accept that had called was told.
+    #[test]
+    fn all_who_wait_are_told_when_their_listener_fails() {
+        for parked in [256, 0] {
+            crate::runtime::run(async {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let copy = std::net::TcpStream::from(OwnedFd::from(listener.try_clone().unwrap()));
+                let fd = TcpListener::from_std(listener).unwrap().acceptor.with_fd(|fd| {
+                    let copy = fd.core().call(Call::Duplicate { fd: fd.raw() })?;
+                    Ok(Fd::new(copy, fd.core().clone()))
+                });
+                let listener = Rc::new(TcpListener::new(fd.unwrap(), parked));
+                let waiters = [(); 3].map(|()| {
+                    let listener = listener.clone();
+                    spawn(async move { listener.accept().await.map(drop) })
+                });
+                crate::task::yield_now().await;
+                copy.shutdown(Shutdown::Both).unwrap();
+                for waiter in waiters {
+                    let error = waiter.await.unwrap().unwrap_err();
+                    assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+                }
+                listener.accept().await.unwrap_err();
+            });
+        }
+    }
 
     #[test]
     fn what_a_listener_hands_down_its_connections_have() {

@@ -4,7 +4,7 @@ use std::cell::RefMut;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::direct::MOST;
 use super::outbox::{Outbox, Piece};
@@ -23,7 +23,7 @@ impl Socket {
     ) -> Poll<io::Result<T>> {
         ready!(poll_proceed(cx));
         let mut outbox = self.outbox.borrow_mut();
-        outbox.check()?;
+        outbox.check().inspect_err(|_| spend())?;
         self.core().may_wait()?;
         if outbox.room() == 0 {
             return self.park_writer(outbox, cx);
@@ -49,7 +49,9 @@ impl Socket {
     }
 
     pub(super) async fn write_all(self: &Rc<Self>, mut bytes: &[u8]) -> io::Result<()> {
-        self.outbox.borrow().check()?;
+        if bytes.is_empty() {
+            return self.outbox.borrow().check();
+        }
         while !bytes.is_empty() {
             let n = poll_fn(|cx| {
                 self.poll_put(cx, |outbox| {
@@ -151,14 +153,14 @@ impl Socket {
         if drained.is_pending() {
             let waker = cx.waker().clone();
             let old = self.outbox.borrow_mut().drains.wait(ticket, waker);
-            discard(old);
+            self.parked_writer(old, cx);
             note::waits("write", On::Fd(self.fd.raw()));
         }
         drained
     }
 
     fn drained(&self, outbox: &Outbox, low: usize) -> Poll<io::Result<()>> {
-        outbox.check()?;
+        outbox.check().inspect_err(|_| spend())?;
         if outbox.buffered() <= low {
             spend();
             return Poll::Ready(Ok(()));
@@ -240,10 +242,19 @@ impl Socket {
         if !known {
             let new = cx.waker().clone();
             let old = self.outbox.borrow_mut().wake_later(new);
-            discard(old);
+            self.parked_writer(old, cx);
         }
         note::waits("write", On::Fd(self.fd.raw()));
         Poll::Pending
+    }
+
+    /// Whoever waits for the outbox has given its waker, in place of an old one. The clone may have closed
+    /// the connection.
+    fn parked_writer(&self, old: Option<Waker>, cx: &Context<'_>) {
+        discard(old);
+        if self.outbox.borrow().has_failed() {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// Sends the next bytes, if there are any and nothing is in flight.

@@ -107,6 +107,9 @@ impl<S: DatagramSocket> Pump<S> {
                     continue;
                 }
                 Flow::Paused if state.buffered() <= state.low.get() => {
+                    // Either callback may move the marks, and so have the other called.
+                    ready!(poll_proceed(cx));
+                    spend();
                     state.flow.set(Flow::Free);
                     *callback = Callback::ResumeWriting;
                     protocol.resume_writing(transport);
@@ -223,7 +226,7 @@ fn poll_send<S: DatagramSocket>(
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::net::SocketAddr;
 
     use super::*;
@@ -286,6 +289,43 @@ mod tests {
             let error = ("error", libc::EMSGSIZE as usize);
             assert_eq!(all, [("pause", size), error, ("resume", 12), ("lost", 0)]);
             assert_eq!(transport.get_write_buffer_size(), 0);
+        });
+    }
+
+    /// Moves the marks to the other side of what waits, whenever it is told of one; so often at most.
+    struct Moving(Rc<Cell<u32>>);
+
+    impl DatagramProtocol for Moving {
+        fn datagram_received(&mut self, _: &DatagramTransport, _: &[u8], _: SocketAddr) {}
+
+        fn pause_writing(&mut self, transport: &DatagramTransport) {
+            transport.set_write_buffer_limits(100, 100).unwrap();
+        }
+
+        fn resume_writing(&mut self, transport: &DatagramTransport) {
+            self.0.set(self.0.get() + 1);
+            if self.0.get() < 10_000 {
+                transport.set_write_buffer_limits(0, 0).unwrap();
+            }
+        }
+    }
+
+    // Seen to fail when a resume counted for nothing.
+    #[test]
+    fn marks_that_are_moved_up_and_down_hold_up_nobody() {
+        crate::runtime::run(async {
+            let resumed = Rc::new(Cell::new(0));
+            let counting = resumed.clone();
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let to = socket.local_addr().unwrap();
+            let transport = create_datagram_endpoint(|| Moving(counting), socket).await.unwrap();
+            transport.0.queue(b"one", Some(to));
+            transport.set_write_buffer_limits(0, 0).unwrap();
+            crate::task::yield_now().await;
+            crate::task::yield_now().await;
+            assert!((1..10_000).contains(&resumed.get()), "{} in a row", resumed.get());
+            transport.close();
+            transport.wait_closed().await;
         });
     }
 

@@ -42,6 +42,13 @@ impl Fd {
     pub(crate) fn core(&self) -> &Rc<Core> {
         &self.core
     }
+
+    /// `shutdown(2)` of writing, once the runtime has ended: nothing of it is on this descriptor any more.
+    pub(crate) fn end_writing(&self) {
+        if !self.core.is_foreign() {
+            let _ = sys::socket::shutdown(self.raw, libc::SHUT_WR);
+        }
+    }
 }
 
 impl Drop for Fd {

@@ -53,8 +53,10 @@ pub struct Writer {
     low: Cell<usize>,
     /// The most that may be buffered.
     most: Cell<Option<usize>>,
-    /// Set by a write that went above the high mark; cleared when the low one is reached.
+    /// Set by a write that went above the high mark; cleared once the low one is found to be reached.
     paused: Cell<bool>,
+    /// How often it was cleared: whoever waited for that has waited enough, whatever was written since.
+    resumed: Cell<u64>,
     ended: Cell<bool>,
 }
 
@@ -66,6 +68,7 @@ impl Writer {
             low: Cell::new(HIGH / 4),
             most: Cell::new(None),
             paused: Cell::new(false),
+            resumed: Cell::new(0),
             ended: Cell::new(false),
         }
     }
@@ -167,9 +170,11 @@ impl Writer {
         }
         if self.paused.get() {
             // The mark may be moved meanwhile; and who is told first tells the others.
-            let low = || if self.paused.get() { self.low.get() } else { usize::MAX };
+            let resumed = self.resumed.get();
+            let is_over = || self.resumed.get() != resumed;
+            let low = || if is_over() { usize::MAX } else { self.low.get() };
             self.link.drained(low).await?;
-            self.paused.set(false);
+            self.look();
             return Ok(());
         }
         proceed().await;
@@ -200,7 +205,7 @@ impl Writer {
     /// Dropping it changes nothing.
     pub async fn flush(&self) -> io::Result<()> {
         self.link.drained(|| 0).await?;
-        self.paused.set(false);
+        self.look();
         Ok(())
     }
 
@@ -209,7 +214,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What `shutdown(2)` says: `NotConnected` when the peer has gone.
+    /// The connection's, if it has failed; what `shutdown(2)` says: `NotConnected` when the peer has gone.
     pub fn write_eof(&self) -> io::Result<()> {
         if self.link.is_closed() || self.ended.get() {
             return Ok(());
@@ -235,7 +240,8 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// Why what was written could not all be sent.
+    /// Why what was written could not all be sent: `ConnectionAborted` where an [`abort`](Self::abort)
+    /// discarded some of it.
     ///
     /// # Cancel safety
     ///
@@ -341,8 +347,10 @@ impl Writer {
         self.link.local_addr()?.to_inet()
     }
 
-    /// Whether `len` more may be buffered.
+    /// Whether `len` more may be buffered. What is buffered now is looked at first: it may have reached the
+    /// low mark, with nobody to see it.
     fn may_take(&self, len: usize) -> io::Result<()> {
+        self.look();
         let Some(most) = self.most.get() else { return Ok(()) };
         let buffered = self.link.buffered();
         if buffered.saturating_add(len) <= most {
@@ -351,6 +359,14 @@ impl Writer {
         let text =
             format!("{buffered} bytes are buffered, {len} more are above the most of {most}");
         Err(io::Error::new(io::ErrorKind::WouldBlock, text))
+    }
+
+    /// Lets go of those who drain, if the low mark has been reached.
+    fn look(&self) {
+        if self.paused.get() && self.link.buffered() <= self.low.get() {
+            self.paused.set(false);
+            self.resumed.set(self.resumed.get() + 1);
+        }
     }
 
     /// Holds the next `drain` back, if that is too much.

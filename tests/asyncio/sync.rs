@@ -7,7 +7,7 @@ mod barrier;
 mod budget;
 mod condition;
 mod event;
-mod hooks;
+pub(crate) mod hooks;
 mod lock;
 mod more;
 mod reenter;

@@ -45,6 +45,9 @@ impl Link {
     pub(crate) fn abort(&self) {
         let socket = self.socket().or_else(|| self.0.closing.borrow().upgrade());
         if let Some(socket) = socket {
+            if socket.outbox.borrow().errno().is_none() {
+                self.0.heir.whole.set(socket.buffered() == 0);
+            }
             let reader = socket.take_reader();
             socket.abort();
             self.close();

@@ -91,7 +91,8 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// What `shutdown(2)` says, if nothing is to be sent before; `NotConnected` after the close.
+    /// The connection's, if it has failed; what `shutdown(2)` says, if nothing is to be sent before;
+    /// `NotConnected` after the close.
     pub(crate) fn write_eof(&self) -> io::Result<()> {
         let socket = self.open()?;
         if socket.pipe.is_some() {

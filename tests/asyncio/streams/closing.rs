@@ -12,6 +12,7 @@ use ringloop::stream::open_connection;
 
 use super::{LOCAL, pair, pattern, turns, until, with_std};
 use crate::support::run_on_each;
+use crate::sync::hooks::{Call, hook, unhook, waker, wakes};
 
 // S-18, S-19, S-20, check 103.
 #[test]
@@ -113,6 +114,27 @@ fn an_abort_discards_what_was_written_and_resets() {
         let _ = writer.wait_closed().await;
         let error = theirs.read_to_end(&mut Vec::new()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+// S-19, TR-12: an abort is no failure; what it discards is a loss, which asyncio keeps to itself.
+// Seen to fail when every abort was told as an error.
+#[test]
+fn an_abort_is_an_error_only_of_what_it_discarded() {
+    run_on_each(|| async {
+        let ((_reader, writer), (mut theirs, _back)) = pair().await;
+        writer.write(b"all of it").unwrap();
+        writer.flush().await.unwrap();
+        let mut all = [0; 9];
+        theirs.read_exact(&mut all).await.unwrap();
+        writer.abort();
+        writer.abort();
+        writer.wait_closed().await.unwrap();
+        let ((_reader, writer), _peer) = pair().await;
+        writer.write(&vec![1; 8_000_000]).unwrap();
+        writer.abort();
+        let kind = writer.wait_closed().await.unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::ConnectionAborted);
     });
 }
 
@@ -252,6 +274,42 @@ fn wakers_left<F: Future>(wait: impl Fn() -> F) -> usize {
         }
     }
     all.iter().filter(|waker| Arc::strong_count(waker) > 1).count()
+}
+
+/// Whether `future`, polled under a waker whose clone runs `act`, has ended or been woken by it.
+fn hears_of<F: Future>(future: F, act: impl Fn() + 'static) -> bool {
+    let before = wakes();
+    hook(move |call| {
+        if call == Call::Clone {
+            act();
+        }
+    });
+    let polled = pin!(future).poll(&mut Context::from_waker(&waker(1)));
+    unhook();
+    polled.is_ready() || wakes() > before
+}
+
+// Seen to fail, each of them, when nothing was looked for after the waker had been cloned.
+#[test]
+fn a_wait_whose_waker_closes_the_connection_as_it_is_cloned_hears_of_that() {
+    run_on_each(|| async {
+        let shared = || async {
+            let ((reader, writer), peer) = pair().await;
+            let writer = Rc::new(writer);
+            (reader, writer.clone(), writer, peer)
+        };
+        let (mut reader, _writer, other, _peer) = shared().await;
+        assert!(hears_of(reader.read(&mut [0]), move || other.close()), "a read, of the close");
+        let (mut reader, _writer, other, _peer) = shared().await;
+        assert!(hears_of(reader.read(&mut [0]), move || other.abort()), "a read, of the abort");
+        let (_reader, writer, other, _peer) = shared().await;
+        writer.write(&vec![1; 16 << 20]).unwrap();
+        assert!(hears_of(writer.drain(), move || other.abort()), "a drain, of the abort");
+        let (_reader, writer, other, _peer) = shared().await;
+        writer.write(&vec![1; 16 << 20]).unwrap();
+        turns(20).await;
+        assert!(hears_of(writer.flush(), move || other.abort()), "a flush, of the abort");
+    });
 }
 
 // A loop that races a read with the close, or with a drain, asks under another waker each time.

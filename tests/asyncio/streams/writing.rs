@@ -1,14 +1,16 @@
 //! Writes, the marks of `drain`, and their errors.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice, Read};
 use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
+use ringloop::net::{TcpListener, TcpStream};
 use ringloop::spawn;
 use ringloop::stream::Writer;
 
-use super::{pair, poll_once, turns, until, with_std};
+use super::{LOCAL, pair, poll_once, turns, until, with_std};
 use crate::support::run_on_each;
 
 /// A writer whose peer does not read yet, with more than the high mark in its buffer; how much was
@@ -156,6 +158,51 @@ fn ten_who_drain_the_same_writer_all_return() {
     });
 }
 
+// S-17. Seen to wait when only a drain noticed that the low mark had been reached.
+#[test]
+fn what_was_above_the_mark_and_has_left_holds_up_no_later_drain() {
+    run_on_each(|| async {
+        let ((_reader, writer), (mut theirs, _back)) = pair().await;
+        let written = full(&writer).await;
+        theirs.read_exact(&mut vec![0; written]).await.unwrap();
+        until(|| writer.write_buffer_size() == 0).await;
+        let (low, high) = writer.write_buffer_limits();
+        while writer.write_buffer_size() <= low {
+            writer.write(&[7; 4096]).unwrap();
+            turns(2).await;
+        }
+        assert!(writer.write_buffer_size() < high);
+        let mut draining = Box::pin(writer.drain());
+        assert!(matches!(poll_once(&mut draining).await, Poll::Ready(Ok(()))));
+    });
+}
+
+// S-17. Seen to fail when one that found the buffer full again waited for the next time.
+#[test]
+fn one_that_writes_and_drains_again_and_again_does_not_hold_up_another() {
+    run_on_each(|| async {
+        let ((_reader, writer), (mut theirs, _back)) = pair().await;
+        full(&writer).await;
+        let (writer, rounds) = (Rc::new(writer), Rc::new(Cell::new(0)));
+        // More than the kernel has room for.
+        let much = vec![7; 8 << 20];
+        let (busy, counting) = (writer.clone(), rounds.clone());
+        let busy = spawn(async move {
+            for round in 0..20 {
+                busy.drain().await.unwrap();
+                busy.write(&much).unwrap();
+                counting.set(round);
+            }
+        });
+        let patient = spawn(async move { writer.drain().await });
+        turns(5).await;
+        let _reading = spawn(async move { theirs.read_to_end(&mut Vec::new()).await });
+        patient.await.unwrap().unwrap();
+        assert_eq!(rounds.get(), 0, "it waited when the mark was reached");
+        busy.cancel();
+    });
+}
+
 // S-17, S-27, check 101.
 #[test]
 fn a_writer_whose_peer_has_gone_gets_an_error_soon_and_does_not_spin() {
@@ -173,6 +220,35 @@ fn a_writer_whose_peer_has_gone_gets_an_error_soon_and_does_not_spin() {
         assert!(writer.write(b"more").is_err());
         assert!(writer.drain().await.is_err());
         assert!(writer.flush().await.is_err());
+    });
+}
+
+// Seen to fail, for each of them, when an error counted for nothing.
+#[test]
+fn one_that_asks_a_lost_connection_again_and_again_holds_up_nobody() {
+    run_on_each(|| async {
+        let ((_reader, writer), (_theirs, back)) = pair().await;
+        full(&writer).await;
+        let listener = TcpListener::bind(LOCAL).await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let peer = listener.accept().await.unwrap().0;
+        back.abort();
+        peer.abort();
+        while writer.flush().await.is_ok() {}
+        while stream.write_all(b"x").await.is_ok() {}
+        for way in 0..3 {
+            let other = spawn(async {});
+            let mut asked = 0;
+            while !other.is_finished() && asked < 100_000 {
+                asked += 1;
+                match way {
+                    0 => writer.flush().await.unwrap_err(),
+                    1 => stream.write_all(b"x").await.unwrap_err(),
+                    _ => stream.write_vectored(&[IoSlice::new(b"x")]).await.unwrap_err(),
+                };
+            }
+            assert!(asked < 100_000, "in way {way} it was asked for ever");
+        }
     });
 }
 

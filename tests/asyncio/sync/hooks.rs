@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Clone,
     Wake,
     Drop,
@@ -30,22 +30,22 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(
 );
 
 /// A waker whose calls the hook of this thread hears; no other waker is the same one as `number`'s.
-pub(super) fn waker(number: usize) -> Waker {
+pub(crate) fn waker(number: usize) -> Waker {
     // SAFETY: the functions never follow the data, which is a number, and may be called on any thread.
     unsafe { Waker::from_raw(RawWaker::new(std::ptr::without_provenance(number), &VTABLE)) }
 }
 
 /// How often these wakers have been woken on this thread.
-pub(super) fn wakes() -> usize {
+pub(crate) fn wakes() -> usize {
     WAKES.get()
 }
 
 /// Sets what happens; within it nothing does.
-pub(super) fn hook(hook: impl Fn(Call) + 'static) {
+pub(crate) fn hook(hook: impl Fn(Call) + 'static) {
     HOOK.set(Some(Rc::new(hook)));
 }
 
-pub(super) fn unhook() {
+pub(crate) fn unhook() {
     drop(HOOK.take());
 }
 

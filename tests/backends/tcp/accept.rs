@@ -112,6 +112,36 @@ fn one_that_looks_in_every_turn_does_not_starve_one_that_waits() {
     }
 }
 
+// Seen to fail when the connection that is left out cost the first its place.
+#[test]
+fn a_connection_that_is_left_out_costs_nobody_its_turn() {
+    for parked in PARKED {
+        run_on_each(|| async {
+            let (listener, address) = listening_with(parked).await;
+            let (listener, order) = (Rc::new(listener), Rc::new(RefCell::new(Vec::new())));
+            for i in 0..3 {
+                let (listener, order) = (listener.clone(), order.clone());
+                ringloop::spawn(async move {
+                    let (_stream, peer) = listener.accept().await.unwrap();
+                    order.borrow_mut().push((i, peer));
+                });
+            }
+            yield_now().await;
+            let mut peers = Vec::new();
+            for served in 1..=3 {
+                TcpStream::from_std(dial(address)).unwrap().abort();
+                peers.push(dial(address));
+                until(|| order.borrow().len() == served).await;
+            }
+            let mut in_turn = Vec::new();
+            for (i, peer) in peers.iter().enumerate() {
+                in_turn.push((i, peer.local_addr().unwrap()));
+            }
+            assert_eq!(*order.borrow(), in_turn);
+        });
+    }
+}
+
 // Seen to fail when only the one that is first in the queue is woken.
 #[test]
 fn a_connection_whose_waiter_never_looks_is_the_next_ones() {
