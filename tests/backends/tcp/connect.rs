@@ -32,6 +32,24 @@ fn nobody_there_is_connection_refused() {
     });
 }
 
+// Seen to fail when a refusal without a wait counted for nothing.
+#[test]
+fn one_that_is_refused_at_once_again_and_again_holds_up_nobody() {
+    run_on_each(|| async {
+        let mut connector = TcpConnector::new();
+        // 192.0.2.0/24 is nobody's.
+        connector.local_addr("192.0.2.1:0".parse().unwrap());
+        let other = ringloop::spawn(async {});
+        let mut asked = 0;
+        while !other.is_finished() && asked < 10_000 {
+            asked += 1;
+            let error = connector.connect(DESERTED).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
+        }
+        assert!(asked < 10_000, "it was asked for ever");
+    });
+}
+
 #[test]
 fn a_peer_that_does_not_answer_is_given_up_after_the_timeout() {
     alone("connect::a_peer_that_does_not_answer_is_given_up_after_the_timeout", || {
