@@ -3,12 +3,14 @@
  *   ownnet COMMAND ARGS...
  *       It sees a loopback device and nothing else, may use every unprivileged port, and shares no
  *       address, and no connection that still waits out its end, with what ran before or runs beside it.
- *       Where this process may not make a network, the command runs in the one that there is.
+ *       Where this process may not make a network, or not furnish it, the command runs in the one that
+ *       there is.
  *   ownnet --needed COMMAND ARGS...
  *       Where it may not, that is an error.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -22,18 +24,18 @@ static int complain(const char *what) {
     return 1;
 }
 
-/* Nonzero where the new network is not as it should be. */
-static int furnish(void) {
+/* Why the new network is not as it should be, if it is not. */
+static const char *furnish(void) {
     struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    int socket_ = socket(AF_INET, SOCK_DGRAM, 0);
+    int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (socket_ < 0 || ioctl(socket_, SIOCSIFFLAGS, &loopback) != 0)
-        return complain("cannot bring up the loopback device");
+        return "cannot bring up the loopback device";
     close(socket_);
     /* A suite makes some 30,000 connections within a minute, which is how long each keeps a port. */
-    FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "w");
+    FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "we");
     if (range == NULL || fputs("1024 65535", range) < 0 || fclose(range) != 0)
-        return complain("cannot widen the range of ports");
-    return 0;
+        return "cannot widen the range of ports";
+    return NULL;
 }
 
 int main(int argc, char **argv) {
@@ -43,12 +45,13 @@ int main(int argc, char **argv) {
         fprintf(stderr, "ownnet: say what to run, as in `ownnet COMMAND ARGS...`.\n");
         return 2;
     }
-    if (unshare(CLONE_NEWNET) == 0) {
-        if (furnish() != 0)
-            return 1;
-    } else if (needed) {
-        return complain("cannot make a network");
-    }
+    int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    int made = before >= 0 && unshare(CLONE_NEWNET) == 0;
+    const char *failed = made ? furnish() : "cannot make a network";
+    if (failed != NULL && needed)
+        return complain(failed);
+    if (failed != NULL && made && setns(before, CLONE_NEWNET) != 0)
+        return complain("cannot go back to the network that there was");
     execvp(*command, command);
     return complain(*command);
 }

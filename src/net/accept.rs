@@ -20,7 +20,7 @@ use super::line::Line;
 use crate::note::{self, On};
 use crate::op::{Call, Completion, Request, Token};
 use crate::runtime::{Core, Fd, Role, Sink, Waiting, Wakes};
-use crate::task::{discard, poll_proceed, spend, yield_now};
+use crate::task::{discard, poll_proceed, proceed, spend, yield_now};
 
 /// How long accepting pauses when descriptors or memory are short: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -393,6 +393,8 @@ const CLOSING: usize = 16;
 
 /// Binds, and again as long as the address may be about to become free.
 pub(super) async fn bind_patiently<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    // A refusal counts, too: whoever tries again and again holds up nobody.
+    proceed().await;
     let mut bound = bind();
     for _ in 0..CLOSING {
         if !bound.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse) {

@@ -15,6 +15,7 @@ use super::tcp_stream::TcpStream;
 use crate::op::Call;
 use crate::runtime::{Core, Fd, Submit, current};
 use crate::sys::SockAddr;
+use crate::task::proceed;
 use crate::time::timeout;
 
 /// How a [`TcpStream`] is connected: with time limits, from a local address, to which of several addresses
@@ -177,6 +178,8 @@ impl TcpConnector {
     }
 
     async fn connect_one(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        // What is refused at once counts, too: whoever tries again and again holds up nobody.
+        proceed().await;
         let core = current()?;
         let fd = Fd::socket(&core, Family::of(&address).domain(), libc::SOCK_STREAM)?;
         if !self.local.is_empty() {

@@ -3,7 +3,7 @@
 //! | what runs                                | where                                   | its panic goes to |
 //! |------------------------------------------|-----------------------------------------|-------------------|
 //! | poll of a task, drop of its future       | `task/cell.rs`                          | the `JoinHandle` (`panics.rs`) |
-//! | poll of the main future, its drop        | `runtime/builder.rs`                    | the caller of `block_on` (`panics.rs`) |
+//! | poll of the main future, its drop        | `runtime/run.rs`                        | the caller of `block_on` (`panics.rs`) |
 //! | drop of a task's output                  | `task/tasks.rs`, or its handle          | nobody; or whoever drops the handle |
 //! | drop of a panic's payload                | `task/cell.rs`, `worker/mod.rs`         | nobody (`panics.rs`) |
 //! | clone of a foreign waker                 | whoever is polled                       | whoever polls (`everywhere/`) |
@@ -11,7 +11,7 @@
 //! | drop of a foreign waker                  | `task::discard`, `runtime/alarms.rs`      | nobody (`everywhere/`, here) |
 //! | a letter: `Handle::call_soon`, `spawn`   | `task/tasks.rs`; unread: `task/mail.rs` | nobody; or the `RemoteJoinHandle` (`remote.rs`) |
 //! | a letter that comes back                 | `runtime/handle.rs`                     | whoever posted it (here) |
-//! | drop of the owner of sent `Bytes`        | `runtime/turn.rs`, `runtime/core.rs`    | nobody (`panics.rs`, here) |
+//! | drop of the owner of sent `Bytes`        | `runtime/turn.rs`, `runtime/shutdown.rs` | nobody (`panics.rs`, here) |
 //! | drop of `Bytes` that were not taken      | the future of `write_bytes`             | whoever polls or drops it (here) |
 //! | `AsRef<Path>`, `AsFd`, `Into<Arc<str>>`  | `fs/file.rs`, `net/readiness.rs`, `task/local.rs` | whoever calls or polls (here) |
 

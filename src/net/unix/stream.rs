@@ -16,6 +16,7 @@ use crate::net::tcp_stream::Handle;
 use crate::op::Call;
 use crate::runtime::{Fd, Submit, current};
 use crate::sys::{SockAddr, file};
+use crate::task::proceed;
 use crate::time::sleep;
 
 /// How long a dial waits where the listener's backlog is full: at first, and at most.
@@ -117,6 +118,8 @@ impl UnixStream {
     ///
     /// Dropping it closes the socket.
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
+        // What is refused at once counts, too: whoever tries again and again holds up nobody.
+        proceed().await;
         let address = SockAddr::from(address);
         let mut pause = PAUSE;
         loop {

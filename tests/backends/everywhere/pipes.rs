@@ -100,6 +100,8 @@ impl Named {
         let number = NUMBER.fetch_add(1, Relaxed);
         let name = format!("ringloop-cut-pipe-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
+        // Of a case that was forgotten, in a process that had our number.
+        let _ = std::fs::remove_file(&path);
         let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
         make(&name);
         Self(path)

@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use ringloop::net::{TcpConnector, TcpListenerOptions};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use ringloop::net::{TcpConnector, TcpListenerOptions, UdpSocket, UnixStream};
 
 use super::*;
 use crate::support::{build, on_each_backend, run_on_each};
@@ -29,6 +30,51 @@ fn nobody_there_is_connection_refused() {
     run_on_each(|| async {
         let error = TcpStream::connect(DESERTED).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    });
+}
+
+// Seen to fail when a refusal without a wait counted for nothing.
+#[test]
+fn one_that_is_refused_at_once_again_and_again_holds_up_nobody() {
+    run_on_each(|| async {
+        let mut connector = TcpConnector::new();
+        // 192.0.2.0/24 is nobody's.
+        connector.local_addr("192.0.2.1:0".parse().unwrap());
+        let other = ringloop::spawn(async {});
+        let mut asked = 0;
+        while !other.is_finished() && asked < 10_000 {
+            asked += 1;
+            let error = connector.connect(DESERTED).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
+        }
+        assert!(asked < 10_000, "it was asked for ever");
+    });
+}
+
+// Seen to fail, in each way, when an error without a wait counted for nothing.
+#[test]
+fn one_that_finds_no_descriptor_again_and_again_holds_up_nobody() {
+    alone("connect::one_that_finds_no_descriptor_again_and_again_holds_up_nobody", || {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        run_on_each(|| async {
+            for way in 0..4 {
+                let other = ringloop::spawn(async {});
+                setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
+                let mut asked = 0;
+                while !other.is_finished() && asked < 10_000 {
+                    asked += 1;
+                    let error = match way {
+                        0 => TcpStream::connect(DESERTED).await.unwrap_err(),
+                        1 => UnixStream::connect("\0nobody").await.unwrap_err(),
+                        2 => UdpSocket::bind(LOCAL).await.unwrap_err(),
+                        _ => TcpListener::bind(LOCAL).await.unwrap_err(),
+                    };
+                    assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "in way {way}: {error}");
+                }
+                setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+                assert!(asked < 10_000, "in way {way} it was asked for ever");
+            }
+        });
     });
 }
 

@@ -112,7 +112,8 @@ impl UnixDatagram {
         Poll::Ready(fetched.map(|(lease, from)| (lease, sender(from))))
     }
 
-    /// Takes a datagram in a large block of the pool's, which goes back to it afterwards: nothing is allocated.
+    /// Takes a datagram in a large block of the pool's, which goes back to it afterwards: nothing is allocated but for
+    /// one that is longer.
     pub(in crate::net) fn poll_lent(
         &self,
         cx: &mut Context<'_>,
@@ -122,7 +123,11 @@ impl UnixDatagram {
         let fetch = |endpoint: &Endpoint, state: &mut State| {
             fetch_whole(endpoint, state, |len| {
                 let large = pool.large();
-                if len <= large.len() { large } else { Block::zeroed(len as u32) }
+                if len <= large.len() {
+                    return large;
+                }
+                pool.keep_large(large);
+                Block::zeroed(len as u32)
             })
         };
         let (block, len, from) = ready!(self.endpoint.poll_next(cx, "poll_recv", fetch))?;
@@ -202,5 +207,31 @@ fn call(
             None
         }
         result => Some(result.map(|len| (len as usize, from))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::net::options::{self, Setting};
+
+    #[test]
+    fn one_that_no_large_block_holds_is_lent_whole_and_so_is_the_next() {
+        crate::runtime::run(async {
+            let (ours, theirs) = UnixDatagram::pair().unwrap();
+            let room = Setting::int(libc::SOL_SOCKET, libc::SO_SNDBUF, 212_992);
+            options::set(theirs.endpoint.core(), theirs.endpoint.fd().raw(), room).unwrap();
+            let long: Vec<u8> = (0..300_000).map(|n| (n % 251) as u8).collect();
+            for sent in [&long[..], b"short", b"", &long[7..]] {
+                theirs.send(sent).await.unwrap();
+                let mut lent = None;
+                poll_fn(|cx| ours.poll_lent(cx, |bytes, _| lent = Some(bytes.to_vec())))
+                    .await
+                    .unwrap();
+                assert!(lent.as_deref() == Some(sent), "{} bytes", sent.len());
+            }
+        });
     }
 }
