@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -87,7 +88,13 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
         return body();
     }
-    let output = this_test(name).output().unwrap();
+    // What is forgotten on purpose leaves its files behind.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("ringloop-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let output = this_test(name).env("TMPDIR", &folder).output().unwrap();
+    let _ = std::fs::remove_dir_all(&folder);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{name}, alone: {}\n{out}\n{err}", output.status);
