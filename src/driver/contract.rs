@@ -175,7 +175,8 @@ impl Rig {
     fn rest(&mut self) {
         loop {
             let before = self.came.len();
-            let until = self.driver.now() + Duration::from_millis(2);
+            // Two milliseconds, on a machine of usual speed.
+            let until = self.driver.now() + *STUCK / 5000;
             while self.driver.now() < until {
                 self.turn(Until::Instant(until));
             }
