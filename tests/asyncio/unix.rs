@@ -4,36 +4,11 @@ use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
 
 use ringloop::net::{UnixListener, UnixListenerOptions, UnixStream};
 
-use crate::support::{alone, build, on_each_backend, run_on_each};
-
-/// A folder that goes with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ringloop-asyncio-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::support::{Folder, alone, build, on_each_backend, run_on_each};
 
 fn is_socket(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket())
@@ -121,7 +96,7 @@ fn a_file_that_is_gone_already_harms_nobody() {
         listener.close();
         drop(listener);
         let listener = UnixListener::bind(&path).await.unwrap();
-        std::fs::remove_dir_all(&folder.0).unwrap();
+        std::fs::remove_dir_all(folder.path()).unwrap();
         drop(listener);
     });
 }
@@ -195,7 +170,7 @@ fn the_file_stays_or_is_not_replaced_where_that_was_asked_for() {
 fn an_abstract_name_leaves_no_file_and_can_be_had_again_at_once() {
     run_on_each(|| async {
         let folder = Folder::new();
-        let name = format!("\0ringloop{}", folder.0.display());
+        let name = format!("\0ringloop{}", folder.path().display());
         for _ in 0..3 {
             let listener = UnixListener::bind(&name).await.unwrap();
             serves(&listener, name.as_ref()).await;
@@ -213,7 +188,7 @@ fn an_abstract_name_leaves_no_file_and_can_be_had_again_at_once() {
         let told = chosen.local_addr().unwrap();
         assert!(told.as_abstract_name().is_some());
         UnixStream::connect_addr(&told).await.unwrap();
-        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     });
 }
 
@@ -250,7 +225,7 @@ fn a_path_that_no_address_has_room_for_is_refused_in_words() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         let error = UnixListener::bind(folder.join("no/folder")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     });
 }
 
@@ -262,7 +237,7 @@ fn the_file_is_found_again_from_another_working_directory() {
         on_each_backend(|builder| {
             let folder = Folder::new();
             build(builder).block_on(async {
-                std::env::set_current_dir(&folder.0).unwrap();
+                std::env::set_current_dir(folder.path()).unwrap();
                 let listener = UnixListener::bind("socket").await.unwrap();
                 assert!(is_socket(&folder.join("socket")));
                 std::env::set_current_dir("/").unwrap();

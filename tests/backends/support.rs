@@ -1,8 +1,9 @@
 //! What every test uses: a runtime on each backend, and a watchdog.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -79,6 +80,36 @@ impl Watchdog {
     }
 }
 
+/// A folder that goes with its test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ringloop-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        // That of a process that had this number before, and died.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Names the test that a process runs alone.
 const ALONE: &str = "RINGLOOP_TEST_ALONE";
 
@@ -89,12 +120,8 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
         return body();
     }
     // What is forgotten on purpose leaves its files behind.
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("ringloop-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let output = this_test(name).env("TMPDIR", &folder).output().unwrap();
-    let _ = std::fs::remove_dir_all(&folder);
+    let folder = Folder::new();
+    let output = this_test(name).env("TMPDIR", folder.path()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{name}, alone: {}\n{out}\n{err}", output.status);

@@ -14,7 +14,7 @@ use ringloop::{metrics, spawn_blocking};
 use super::kinds::{Kind, Noting, text};
 use super::peers::python;
 use super::{Log, some_turns};
-use crate::support::{build, on_each_backend, run_on_each};
+use crate::support::{Folder, build, on_each_backend, run_on_each};
 
 type Transport = DatagramTransport<UnixDatagram>;
 
@@ -32,24 +32,6 @@ fn fill(transport: &Transport, send: impl Fn(&[u8]) -> io::Result<bool>) -> u32 
     }
     assert!(sent > 1, "there was room for some");
     sent
-}
-
-/// A folder of one's own, removed with what is in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("ringloop-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir(&folder).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 // TR-13, TR-18, TR-19, TR-22, TR-24, PR-05, check 119.
@@ -268,8 +250,8 @@ impl DatagramProtocol<UnixDatagram> for Watching {
 #[test]
 fn the_file_goes_with_its_endpoint_after_the_end_was_told_unless_it_is_anothers_by_then() {
     on_each_backend(|builder| {
-        let folder = Folder::new("endpoint-files");
-        let path = folder.0.join("socket");
+        let folder = Folder::new();
+        let path = folder.join("socket");
         let log = Log::default();
         let watching = || Watching(path.clone(), log.clone());
         let mut runtime = build(builder);
@@ -327,8 +309,8 @@ impl DatagramProtocol<UnixDatagram> for Echo {
 #[test]
 fn asyncios_unix_endpoints_get_every_datagram_back_and_give_ours_back() {
     run_on_each(|| async {
-        let folder = Folder::new("endpoint-peers");
-        let path = |name: &str| folder.0.join(name);
+        let folder = Folder::new();
+        let path = |name: &str| folder.join(name);
         let named = format!("\0ringloop-endpoint-peers-{}", std::process::id());
         for ours in [path("ours"), PathBuf::from(&named)] {
             let (theirs, echoing) = (path("theirs"), path("echo"));
